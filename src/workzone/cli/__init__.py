@@ -1,0 +1,1 @@
+"""The command line: parses, builds, calls one function, renders. Nobody imports it."""

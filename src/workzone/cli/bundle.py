@@ -1,0 +1,123 @@
+"""`workzone bundle`: verify, show and re-certify bundles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, out
+
+if TYPE_CHECKING:
+    from workzone.bundle.reader import Bundle
+
+app = typer.Typer(help="Verify, show and re-certify bundles.", no_args_is_help=True)
+
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+
+
+@app.command()
+def verify(bundle: BundlePath, json: Json = False) -> None:
+    """Check digest, hashes, schema and certificate, and run the golden pictures."""
+    from workzone.engine.predictor import open_predictor
+
+    opened = open_predictor(bundle).bundle
+    if json:
+        emit_json({"bundle": str(bundle), "verified": True, "digest": opened.digest})
+        return
+    out.print(f"[green]verified[/green] {bundle}  digest {opened.digest[:16]}")
+    out.print(f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered as sealed.")
+    out.print("This shows that nothing was changed, not who made it.")
+
+
+@app.command()
+def show(bundle: BundlePath, json: Json = False) -> None:
+    """Print what a bundle is and what it promises."""
+    from workzone.bundle.reader import open_bundle
+
+    opened = open_bundle(bundle)
+    if json:
+        emit_json(_summary(opened))
+        return
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    for key, value in _summary(opened).items():
+        table.add_row(f"[bold]{key.replace('_', ' ')}[/bold]", "–" if value is None else str(value))
+    out.print(table)
+
+
+@app.command()
+def recertify(
+    bundle: BundlePath,
+    dataset: Annotated[Path, typer.Argument(help="Labelled data set of the place where it will serve.")],
+    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Directory of the new bundle.")],
+    alpha: Annotated[float, typer.Option(help="Largest selective FNR promised, in (0, 1).")] = 0.02,
+    delta: Annotated[float, typer.Option(help="One minus the confidence, in (0, 1).")] = 0.05,
+    beta: Annotated[float, typer.Option(help="Share of negatives that may be called road work.")] = 0.05,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split into select and calib.")] = 0,
+    json: Json = False,
+) -> None:
+    """Make a new bundle of the same model, certified on DATASET. No training, no torch.
+
+    Exits with 3 where the data do not suffice for a certificate; the bundle is written all the same, and defers what
+    it cannot promise.
+    """
+    from workzone.data.dataset import open_dataset
+    from workzone.engine.predictor import open_predictor
+    from workzone.phases.build import ledger_of
+    from workzone.phases.recertify import recertify as certify_again
+
+    predictor = open_predictor(bundle)
+    data = open_dataset(dataset)
+    with ConsoleObserver(quiet=json) as observer:
+        made = certify_again(
+            predictor,
+            data,
+            out_dir,
+            alpha=alpha,
+            delta=delta,
+            beta=beta,
+            seed=seed,
+            ledger=ledger_of(data),
+            created=datetime.now(UTC),
+            observer=observer,
+        )
+    certificate = made.policy.certificate
+    if json:
+        emit_json(
+            {
+                "bundle": str(made.bundle),
+                "certified": made.policy.certified,
+                "statement": certificate.statement if certificate else made.policy.refusal,
+            }
+        )
+    else:
+        out.print(certificate.statement if certificate else str(made.policy.refusal))
+        out.print(f"Bundle: {made.bundle}")
+    if certificate is None:
+        raise typer.Exit(ExitCode.GATE_NOT_MET)
+
+
+def _summary(bundle: Bundle) -> dict[str, Any]:
+    manifest, policy = bundle.manifest, bundle.policy
+    certificate = policy.certificate
+    return {
+        "name": manifest.name,
+        "created": manifest.created.isoformat(),
+        "digest": bundle.digest,
+        "backbone": manifest.backbone.name,
+        "backbone_licence": manifest.backbone.licence,
+        "input": f"{manifest.model.size_px} px, {manifest.preprocessing.geometry}",
+        "policy": manifest.policy_kind,
+        "t_lo": policy.t_lo if certificate else None,
+        "t_hi": policy.t_hi,
+        "certified": policy.certified,
+        "statement": certificate.statement if certificate else policy.refusal,
+        "false_alarm_rate": certificate.false_alarms.rate if certificate else None,
+        "coverage": certificate.coverage.overall if certificate else None,
+        "assumption": certificate.assumption if certificate else None,
+    }

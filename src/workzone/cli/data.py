@@ -1,0 +1,146 @@
+"""`workzone data`: make, import, split and look at data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workzone.cli.console import ConsoleObserver, emit_json, out
+
+app = typer.Typer(help="Make, import, split and look at data sets.", no_args_is_help=True)
+importers = typer.Typer(help="Bring pictures from elsewhere into a data set.", no_args_is_help=True)
+app.add_typer(importers, name="import")
+
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Directory to create.")]
+
+
+@importers.callback()
+def import_group() -> None:
+    """Bring pictures from elsewhere into a data set."""
+
+
+@app.command()
+def render(
+    out_dir: Out,
+    sequences: Annotated[int, typer.Option(min=4, max=1_000_000, help="How many sequences (groups).")] = 400,
+    frames: Annotated[int, typer.Option(min=1, max=100, help="Frames a sequence.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
+    roadwork_share: Annotated[float, typer.Option(min=0, max=1, help="Share of sequences with road work.")] = 0.5,
+    shift: Annotated[str, typer.Option(help="none, night, snow, city or camera: a changed world.")] = "none",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 2,
+    json: Json = False,
+) -> None:
+    """Render the embedded data set: street scenes, half of them with road work."""
+    from workzone.core.errors import ConfigError, nearest
+    from workzone.data.render import render_dataset
+    from workzone.data.scenes.world import Shift
+
+    if shift not in list(Shift):
+        raise ConfigError(f"There is no shift '{shift}'.{nearest(shift, list(Shift))}")
+    with ConsoleObserver(quiet=json) as observer:
+        dataset = render_dataset(
+            out_dir,
+            sequences=sequences,
+            frames=frames,
+            seed=seed,
+            roadwork_share=roadwork_share,
+            shift=Shift(shift),
+            workers=workers,
+            observer=observer,
+        )
+    if json:
+        emit_json({"dataset": str(out_dir), "pictures": dataset.samples.num_rows, "sha256": dataset.sha256})
+    else:
+        out.print(f"{dataset.samples.num_rows} pictures in {out_dir}  (hash {dataset.sha256[:12]})")
+
+
+@importers.command()
+def folder(
+    source: Annotated[Path, typer.Argument(help="Directory with a sub-directory a class, or with a CSV.")],
+    out_dir: Out,
+    csv: Annotated[Path | None, typer.Option(help="Table with columns file and label (1, 0, -1 or words).")] = None,
+    group_from: Annotated[
+        str | None, typer.Option(help="Regular expression on the path; its first group names the sequence or place.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set; by default the directory's.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the pictures.")] = "",
+    json: Json = False,
+) -> None:
+    """Import a folder of pictures: class sub-directories, or a CSV."""
+    from workzone.data.folder import import_folder
+
+    with ConsoleObserver(quiet=json) as observer:
+        imported = import_folder(
+            source, out_dir, csv=csv, group_from=group_from, name=name, licence=licence, observer=observer
+        )
+    if json:
+        emit_json(imported.to_json())
+    else:
+        out.print(imported.sentence())
+
+
+@app.command()
+def split(
+    dataset: Annotated[Path, typer.Argument(help="Directory of the data set.")],
+    out_dir: Out,
+    train: Annotated[float, typer.Option(help="Share of groups.")] = 0.40,
+    select: Annotated[float, typer.Option(help="Share of groups.")] = 0.15,
+    calib: Annotated[float, typer.Option(help="Share of groups.")] = 0.25,
+    test: Annotated[float, typer.Option(help="Share of groups.")] = 0.20,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    folds: Annotated[int | None, typer.Option(min=2, help="Group k-fold: how many folds.")] = None,
+    fold: Annotated[int, typer.Option(min=0, help="Group k-fold: which fold is test.")] = 0,
+    json: Json = False,
+) -> None:
+    """Deal whole groups to train, select, calib and test."""
+    from workzone.data.dataset import open_dataset
+    from workzone.data.split import write_split
+    from workzone.data.summary import summarise
+    from workzone.phases.recipe import SplitSection, checked
+    from workzone.phases.split import split_of
+
+    settings = checked(
+        SplitSection, train=train, select=select, calib=calib, test=test, seed=seed, folds=folds, fold=fold
+    )
+    opened = open_dataset(dataset)
+    with ConsoleObserver(quiet=json) as observer:
+        made = split_of(opened, settings, observer)
+    write_split(made, out_dir)
+    summary = summarise(opened, made)
+    if json:
+        emit_json({"split": str(out_dir), "sha256": made.sha256, **summary.to_json()})
+    else:
+        _print_summary(summary)
+
+
+@app.command()
+def show(
+    dataset: Annotated[Path, typer.Argument(help="Directory of the data set.")],
+    split_dir: Annotated[Path | None, typer.Option("--split", help="Count by the roles of this split too.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG or JPEG) here.")] = None,
+    pictures: Annotated[int, typer.Option(min=1, max=400, help="Pictures on the sheet.")] = 40,
+    boxes: Annotated[bool, typer.Option(help="Draw the boxes of objects.")] = False,
+    json: Json = False,
+) -> None:
+    """Count a data set by split, label and condition; optionally draw a contact sheet."""
+    from workzone.data.dataset import open_dataset
+    from workzone.data.sheet import sheet_of
+    from workzone.data.split import check_split, read_split
+    from workzone.data.summary import summarise
+
+    opened = open_dataset(dataset)
+    made = read_split(split_dir) if split_dir is not None else None
+    if made is not None:
+        check_split(made, opened)
+    summary = summarise(opened, made)
+    if sheet is not None:
+        sheet_of(opened, sheet, pictures=pictures, with_boxes=boxes)
+    if json:
+        emit_json(summary.to_json())
+        return
+    _print_summary(summary)
+    if sheet is not None:
+        out.print(f"Contact sheet: {sheet}")

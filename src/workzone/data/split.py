@@ -1,0 +1,286 @@
+"""Who is train, select, calib and test: whole groups, dealt by strata, as an artifact of its own.
+
+Groups are put in an order in which strata are neighbours (`strata`), and dealt along it (`apportion`), so
+shares hold within every stratum. Shares are of groups, not of pictures: a group counts once in a
+certificate, however many frames it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from workzone.core.errors import ConfigError, DataError, nearest
+from workzone.core.observer import NullObserver, Observer
+from workzone.core.types import Label, Role
+from workzone.data.apportion import deal
+from workzone.data.dataset import DataSet
+from workzone.data.schema import SPLIT_COLUMNS
+from workzone.data.strata import ordered_groups
+from workzone.data.tables import build_table, content_sha256, read_json, read_table, strings, write_table
+from workzone.storage.atomic import write_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROLES: tuple[Role, ...] = tuple(Role)
+STRATIFY: tuple[str, ...] = ("label", "daytime", "weather")
+_TABLE = "split.parquet"
+_MANIFEST = "split.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Fractions:
+    """The share of groups that each role gets: none below 0, together 1. A role of share 0 gets none.
+
+    Raises:
+        ConfigError: They are not.
+    """
+
+    train: float = 0.5
+    select: float = 0.1
+    calib: float = 0.25
+    test: float = 0.15
+
+    def __post_init__(self) -> None:
+        for role, share in asdict(self).items():
+            if not (math.isfinite(share) and share >= 0):
+                raise ConfigError(f"Fraction of '{role}' is {share}, expected 0 or more.")
+        if not math.isclose(sum(self.shares()), 1.0, abs_tol=1e-6):
+            raise ConfigError(f"Fractions of the split sum to {sum(self.shares()):g}, expected 1.")
+
+    def shares(self) -> tuple[float, float, float, float]:
+        """Return them in the order of `ROLES`."""
+        return (self.train, self.select, self.calib, self.test)
+
+
+class SplitRecipe(BaseModel):
+    """How a split was made: enough to make it again from the same data set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    method: Literal["fractions", "folds"]
+    seed: int
+    train: float = Field(description="Share of groups; for folds, of those outside the test fold.")
+    select: float
+    calib: float
+    test: float = Field(description="Share of groups; 0 for folds, where the fold decides.")
+    stratify: list[str]
+    folds: int | None = None
+    fold: int | None = None
+
+
+class SplitManifest(BaseModel):
+    """`split.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_version: Literal[1] = 1
+    recipe: SplitRecipe
+    dataset_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """A role for every sample of one data set.
+
+    Attributes:
+        table: `schema.SPLIT_COLUMNS`, sorted by id.
+        recipe: How it was made.
+        dataset_sha256: Of the data set that it splits.
+        sha256: Over all of the above.
+    """
+
+    table: pa.Table
+    recipe: SplitRecipe
+    dataset_sha256: str
+    sha256: str
+
+
+def make_split(
+    dataset: DataSet,
+    fractions: Fractions,
+    seed: int,
+    stratify: Sequence[str] = STRATIFY,
+    observer: Observer | None = None,
+) -> Split:
+    """Deal the groups of a data set to the four roles.
+
+    Over all groups each role gets its share to within one group; within a stratum to within two.
+
+    Args:
+        dataset: What to split.
+        fractions: Of groups.
+        seed: Another seed gives another split.
+        stratify: Columns to balance, the most important first.
+        observer: Told when every picture is its own group, and when a role lacks road work or its absence.
+
+    Raises:
+        ConfigError: A column to stratify by is not known.
+        DataError: There are too few groups: a role would get none.
+    """
+    recipe = SplitRecipe(method="fractions", seed=seed, stratify=list(stratify), **asdict(fractions))
+    groups = ordered_groups(dataset, stratify, f"{seed}")
+    parts = deal(len(groups), fractions.shares())
+    return _build(dataset, {g: ROLES[p] for g, p in zip(groups, parts, strict=True)}, recipe, observer)
+
+
+def fold_split(
+    dataset: DataSet,
+    folds: int,
+    fold: int,
+    seed: int,
+    fractions: Fractions | None = None,
+    stratify: Sequence[str] = STRATIFY,
+    observer: Observer | None = None,
+) -> Split:
+    """Return split `fold` of a group k-fold: that fold is test, the rest is dealt to the other roles.
+
+    The folds of one seed part the groups: every group is test exactly once.
+
+    Args:
+        dataset: What to split.
+        folds: How many, at least 2.
+        fold: Which is test, from 0.
+        seed: Another seed gives other folds.
+        fractions: Whose train, select and calib, in proportion, divide the groups outside the fold.
+        stratify: As `make_split`.
+        observer: As `make_split`.
+
+    Raises:
+        ConfigError: `fold` is not in 0 … folds - 1, or a column to stratify by is not known.
+        DataError: There are too few groups: a role would get none.
+    """
+    if folds < 2 or not 0 <= fold < folds:
+        raise ConfigError(
+            f"Fold {fold} of {folds} does not exist; expected at least 2 folds, counted from 0."
+        )
+    shares = np.array((fractions or Fractions()).shares()[:3])
+    shares /= shares.sum()
+    groups = ordered_groups(dataset, stratify, f"{seed}")
+    in_fold = deal(len(groups), [1.0 / folds] * folds) == fold
+    test = {group for group, here in zip(groups, in_fold, strict=True) if here}
+    rest = [g for g in ordered_groups(dataset, stratify, f"{seed}/fold {fold} of {folds}") if g not in test]
+    roles = {g: ROLES[p] for g, p in zip(rest, deal(len(rest), shares.tolist()), strict=True)}
+    train, select, calib = (float(share) for share in shares)
+    recipe = SplitRecipe(
+        method="folds",
+        seed=seed,
+        train=train,
+        select=select,
+        calib=calib,
+        test=0.0,
+        stratify=list(stratify),
+        folds=folds,
+        fold=fold,
+    )
+    return _build(dataset, roles | dict.fromkeys(test, Role.TEST), recipe, observer)
+
+
+def write_split(split: Split, directory: Path) -> None:
+    """Write `split.parquet`, then `split.json`, into a directory."""
+    write_table(directory / _TABLE, split.table)
+    manifest = SplitManifest(recipe=split.recipe, dataset_sha256=split.dataset_sha256, sha256=split.sha256)
+    write_json(directory / _MANIFEST, manifest.model_dump())
+
+
+def read_split(directory: Path) -> Split:
+    """Read a split and check that it is whole and unchanged.
+
+    Raises:
+        DataError: A file is missing or not valid, a group is cut, or the hash does not fit.
+    """
+    manifest: SplitManifest = read_json(directory / _MANIFEST, SplitManifest)
+    table = read_table(directory / _TABLE, SPLIT_COLUMNS).sort_by("id")
+    found = _hash(table, manifest.recipe, manifest.dataset_sha256)
+    if found != manifest.sha256:
+        raise DataError(
+            f"The split in '{directory}' was changed: its hash is {found[:12]}, {_MANIFEST} says "
+            f"{manifest.sha256[:12]}. Make it again; a split is never edited."
+        )
+    _check_table(table, str(directory / _TABLE))
+    return Split(table, manifest.recipe, manifest.dataset_sha256, manifest.sha256)
+
+
+def check_split(split: Split, dataset: DataSet) -> None:
+    """Refuse a split that was made for another data set.
+
+    Raises:
+        DataError: The hashes, the samples or their groups differ.
+    """
+    if split.dataset_sha256 != dataset.sha256:
+        raise DataError(
+            f"This split ({split.sha256[:12]}) was made for the data set {split.dataset_sha256[:12]}, not "
+            f"for '{dataset.name}' ({dataset.sha256[:12]}). Open the one it was made for, or split anew."
+        )
+    for column in ("id", "group"):
+        if not split.table[column].equals(dataset.samples[column]):
+            raise DataError(
+                f"This split ({split.sha256[:12]}) lists other {column}s than its data set '{dataset.name}'. "
+                "Make a new split."
+            )
+
+
+def _wanted(recipe: SplitRecipe) -> list[Role]:
+    """Return the roles that must not be empty."""
+    fold = {Role.TEST} if recipe.folds is not None else set()
+    return [role for role in ROLES if role in fold or getattr(recipe, role) > 0]
+
+
+def _build(
+    dataset: DataSet, role_of: Mapping[str, Role], recipe: SplitRecipe, observer: Observer | None
+) -> Split:
+    groups = dataset.samples["group"].to_pylist()
+    roles = [str(role_of[group]) for group in groups]
+    empty = [role for role in _wanted(recipe) if role not in set(roles)]
+    if empty:
+        raise DataError(
+            f"'{dataset.name}' has {len(role_of)} groups, too few for this split: {', '.join(empty)} would "
+            "get none. Add groups, or change the fractions."
+        )
+    ids = dataset.samples["id"].to_pylist()
+    table = build_table(SPLIT_COLUMNS, {"id": ids, "group": groups, "role": roles}).sort_by("id")
+    _note_weaknesses(dataset, roles, _wanted(recipe), len(role_of), observer or NullObserver())
+    return Split(table, recipe, dataset.sha256, _hash(table, recipe, dataset.sha256))
+
+
+def _note_weaknesses(
+    dataset: DataSet, roles: Sequence[str], wanted: Sequence[Role], groups: int, observer: Observer
+) -> None:
+    if groups == len(dataset):
+        observer.note(
+            f"Every picture of '{dataset.name}' is a group of its own. If some are frames of one video or of "
+            "one place, they may now be on both sides of the split: name the groups."
+        )
+    held = set(zip(roles, dataset.samples["label"].to_pylist(), strict=True))
+    for role in wanted:
+        for label in (Label.ROADWORK, Label.NONE):
+            if (str(role), int(label)) not in held:
+                observer.note(f"The role '{role}' has no picture labelled '{label.name.lower()}'.")
+
+
+def _hash(table: pa.Table, recipe: SplitRecipe, dataset_sha256: str) -> str:
+    header = {"kind": "split", "dataset": dataset_sha256, "recipe": recipe.model_dump()}
+    return content_sha256(header, [table])
+
+
+def _check_table(table: pa.Table, file: str) -> None:
+    ids = table["id"].to_pylist()
+    if len(set(ids)) != len(ids):
+        raise DataError(f"'{file}' lists a sample more than once.")
+    strangers = set(table["role"].to_pylist()) - {str(role) for role in ROLES}
+    if strangers:
+        raise DataError(f"'{file}' has the role '{min(strangers)}'.{nearest(min(strangers), ROLES)}")
+    pairs = set(zip(strings(table, "group").tolist(), table["role"].to_pylist(), strict=True))
+    counts = Counter(group for group, _ in pairs)
+    cut = sorted(group for group, roles in counts.items() if roles > 1)
+    if cut:
+        raise DataError(f"'{file}' cuts {len(cut)} groups, as '{cut[0]}': a group has one role only.")

@@ -1,0 +1,1 @@
+"""From pictures to answers: backends, scoring, the predictor, directories. Never imports torch."""

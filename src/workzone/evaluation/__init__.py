@@ -1,0 +1,1 @@
+"""What a model is worth on `test`: measures with group intervals, slices, and the report of them."""

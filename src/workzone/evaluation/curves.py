@@ -1,0 +1,80 @@
+"""The points that the report draws, thinned to what an eye can tell apart."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workzone.core.types import Verdict
+from workzone.evaluation.grouped import GroupedMeasures, Sampling
+from workzone.evaluation.measures import Answers
+from workzone.evaluation.records import Curve, Curves, ReliabilityPoint
+from workzone.metrics.classification import precision_recall_curve, roc_curve
+from workzone.metrics.selective import risk_coverage
+
+F64 = NDArray[np.float64]
+
+MAX_POINTS = 250
+N_RELIABILITY_BINS = 10
+
+
+def all_curves(answers: Answers, sampling: Sampling) -> Curves:
+    """Return every curve; one that needs a class which is missing is empty."""
+    roc = roc_curve(answers.positive, answers.logits)
+    pr = precision_recall_curve(answers.positive, answers.logits)
+    risk = risk_coverage(
+        answers.called != answers.positive, np.abs(answers.logits - answers.decision_threshold)
+    )
+    return Curves(
+        roc=_curve(roc.false_positive_rate, roc.true_positive_rate),
+        precision_recall=_curve(pr.recall, pr.precision),
+        risk_coverage=_curve(risk.coverage, risk.risk),
+        fnr_coverage=_fnr_coverage(answers),
+        reliability=_reliability(answers, sampling),
+    )
+
+
+def _fnr_coverage(answers: Answers) -> Curve:
+    """Selective FNR against coverage as the lower threshold rises from the safe end to the upper one."""
+    called = answers.verdict(Verdict.ROADWORK)
+    above = int((called & answers.positive).sum())
+    rest = ~called
+    order = np.argsort(answers.logits[rest], kind="stable")
+    logits, positive = answers.logits[rest][order], answers.positive[rest][order]
+    # A threshold separates two different logits only: keep the last of each run of equal ones.
+    last = np.append(np.diff(logits) > 0, True) if len(logits) else np.zeros(0, dtype=np.bool_)
+    misses = np.concatenate([[0.0], np.cumsum(positive, dtype=np.float64)[last]])
+    answered = np.concatenate([[0.0], np.arange(1, len(logits) + 1, dtype=np.float64)[last]])
+    with np.errstate(invalid="ignore"):
+        fnr = misses / (above + misses)
+    return _curve((called.sum() + answered) / len(called), fnr)
+
+
+def _reliability(answers: Answers, sampling: Sampling) -> tuple[ReliabilityPoint, ...]:
+    edges = np.linspace(0.0, 1.0, N_RELIABILITY_BINS + 1)
+    index = np.clip(np.searchsorted(edges, answers.probs, side="right") - 1, 0, N_RELIABILITY_BINS - 1)
+    table = GroupedMeasures(answers.groups)
+    for b in range(N_RELIABILITY_BINS):
+        table.rate("positive_rate", answers.positive, index == b)
+    return tuple(
+        ReliabilityPoint(
+            low_prob=round(float(edges[b]), 6),
+            high_prob=round(float(edges[b + 1]), 6),
+            mean_prob=float(answers.probs[index == b].mean()) if measure.n else None,
+            positive_rate=measure,
+        )
+        for b, measure in enumerate(table.solve(sampling))
+    )
+
+
+def _curve(x: F64, y: F64) -> Curve:
+    """The defined points, at most `MAX_POINTS`, first and last always among them."""
+    defined = np.isfinite(x) & np.isfinite(y)
+    x, y = x[defined], y[defined]
+    if len(x) > MAX_POINTS:
+        kept = np.unique(np.linspace(0, len(x) - 1, MAX_POINTS).round().astype(np.intp))
+        x, y = x[kept], y[kept]
+    assert not any(math.isnan(value) for value in (*x, *y))
+    return Curve(tuple(x.tolist()), tuple(y.tolist()))

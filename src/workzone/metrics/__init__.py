@@ -1,0 +1,1 @@
+"""Measures of classification, calibration and selective answering, with group-bootstrap intervals."""

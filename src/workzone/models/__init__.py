@@ -1,0 +1,1 @@
+"""Networks: backbones, the head, checkpoints, frozen feature extractors. Knows no training and no data."""

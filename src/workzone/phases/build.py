@@ -1,0 +1,88 @@
+"""From a recipe to the phases of a run and the runner that holds them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from workzone.core.errors import ConfigError
+from workzone.core.observer import Observer
+from workzone.core.types import Role
+from workzone.data.dataset import DataSet, open_dataset
+from workzone.data.grants import Grant
+from workzone.phases.baseline import baseline_phase
+from workzone.phases.calibrate import calibrate_phase
+from workzone.phases.evaluate import evaluate_phase
+from workzone.phases.freeze import freeze_phase
+from workzone.phases.pack import pack_phase
+from workzone.phases.policy import policy_phase
+from workzone.phases.predict import PREDICTED, predict_phase
+from workzone.phases.recipe import Recipe
+from workzone.phases.split import split_phase
+from workzone.phases.train import train_phase
+from workzone.pipeline.phase import Phase
+from workzone.pipeline.runner import Runner
+from workzone.storage.artifacts import ArtifactStore
+from workzone.storage.hashing import sha256_json
+
+LEDGER_NAME = "openings.jsonl"
+
+
+def ledger_of(dataset: DataSet) -> Path:
+    """Return the file that counts openings of a data set's splits, unless the recipe names another."""
+    return dataset.root / LEDGER_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class DataSetGrantor:
+    """Hands each phase a grant of the roles that it declared, on one data set."""
+
+    dataset: DataSet
+    ledger: Path
+    run: str
+
+    def grant(self, phase: str, roles: frozenset[Role]) -> Grant:
+        """Return a fresh grant."""
+        return Grant(phase, roles, self.dataset, self.ledger, run=self.run)
+
+
+def build_run(
+    recipe: Recipe, out: Path, observer: Observer, clock: Callable[[], datetime]
+) -> tuple[Runner, list[Phase]]:
+    """Open the data set and return what runs, and on which phases.
+
+    Raises:
+        ConfigError: The recipe names no data set.
+        DataError: The data set is broken.
+    """
+    if recipe.data.path is None:
+        raise ConfigError(f"Recipe '{recipe.name}' names no data set. Add data.path=DIRECTORY.")
+    dataset = open_dataset(recipe.data.path)
+    ledger = recipe.data.ledger or ledger_of(dataset)
+    runner = Runner(
+        store=ArtifactStore(out),
+        # Another recipe in the same directory is another look at the data; a resumed run is not.
+        grantor=DataSetGrantor(dataset, ledger, run=f"{out.resolve()}#{sha256_json(recipe.model_dump(mode='json'))[:12]}"),
+        observer=observer,
+        clock=clock,
+        package_version=version("workzone"),
+    )
+    return runner, build_phases(recipe, dataset, ledger)
+
+
+def build_phases(recipe: Recipe, dataset: DataSet, ledger: Path) -> list[Phase]:
+    """Return the phases of a recipe, in no particular order: the graph orders them."""
+    phases = [
+        split_phase(dataset, recipe.split),
+        train_phase(recipe.train, recipe.preprocessing),
+        freeze_phase(recipe.freeze),
+        *(predict_phase(role) for role in PREDICTED),
+        calibrate_phase(recipe.calibrate),
+        policy_phase(recipe.policy),
+        evaluate_phase(recipe.evaluate, dataset_name=dataset.name, ledger=ledger),
+        pack_phase(recipe.pack, recipe.name, dataset),
+    ]
+    return [*phases, baseline_phase()] if recipe.evaluate.baseline else phases

@@ -1,0 +1,230 @@
+"""The recipe: every setting of a run, typed and validated, composed by Hydra from YAML and the command line.
+
+A YAML file states only what differs from the defaults, which live here (and in `TrainSettings`) and nowhere
+else. A key that no field knows is an error that names the nearest field.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from workzone.core.errors import ConfigError, nearest
+from workzone.core.lazy import require
+from workzone.data.split import Fractions
+from workzone.imaging.geometry import Geometry
+from workzone.training.settings import TrainSettings
+
+MAX_RECIPE_BYTES = 1 << 20
+
+
+class Section(BaseModel):
+    """Settings that cannot be changed and know every key they have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(Section):
+    """Which data set, and where openings of its parts are counted."""
+
+    path: Path | None = Field(None, description="Directory of the data set.")
+    ledger: Path | None = Field(
+        None, description="File that counts openings of splits; by default openings.jsonl in the data set."
+    )
+
+
+class RenderSection(Section):
+    """The embedded data set, where a recipe is about it (`workzone demo` renders it)."""
+
+    sequences: int = Field(400, ge=8, le=1_000_000, description="Groups; half of them with road work.")
+    frames: int = Field(2, ge=1, le=100, description="Frames a sequence.")
+    seed: int = Field(0, ge=0)
+
+
+class SplitSection(Section):
+    """How groups are dealt to train, select, calib and test."""
+
+    path: Path | None = Field(None, description="A split made before with `data split`; overrides the rest.")
+    train: float = Field(0.40, gt=0, lt=1, description="Share of groups.")
+    select: float = Field(0.15, gt=0, lt=1, description="Share of groups.")
+    calib: float = Field(0.25, gt=0, lt=1, description="Share of groups.")
+    test: float = Field(0.20, gt=0, lt=1, description="Share of groups; with folds the fold is test, and the rest share what is left.")
+    seed: int = 0
+    folds: int | None = Field(None, ge=2, description="Group k-fold: number of folds.")
+    fold: int = Field(0, ge=0, description="Group k-fold: which fold is test.")
+
+    def fractions(self) -> Fractions:
+        """Return the share of groups of each role."""
+        return Fractions(train=self.train, select=self.select, calib=self.calib, test=self.test)
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> SplitSection:
+        total = self.train + self.select + self.calib + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + select + calib + test is {total:g}, must be 1")
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} does not exist: folds are numbered 0 to {self.folds - 1}")
+        return self
+
+
+class PreprocessingSection(Section):
+    """From the picture to the network's input."""
+
+    size_px: int = Field(128, ge=32, le=1024, description="Side of the square input.")
+    geometry: Geometry = Field(Geometry.SQUASH, description="letterbox, crop or squash.")
+
+
+class FreezeSection(Section):
+    """The parity gate between torch and the frozen model."""
+
+    tolerance: float = Field(1e-3, gt=0, description="Largest difference of a logit that is let through.")
+    pictures: int = Field(64, ge=1, description="How many pictures of `select` are compared.")
+
+
+class CalibrateSection(Section):
+    """The map from logit to displayed probability."""
+
+    method: Literal["temperature", "platt"] = "platt"
+
+
+class PolicySection(Section):
+    """The promise: see DESIGN, "The promise"."""
+
+    alpha: float = Field(0.02, gt=0, lt=1, description="Largest selective FNR promised.")
+    delta: float = Field(0.05, gt=0, lt=1, description="One minus the confidence of the promise.")
+    beta: float = Field(0.05, gt=0, lt=1, description="Share of negatives of `select` called road work at t_hi.")
+    grid_size: int = Field(200, ge=10, le=10_000, description="Candidate values of t_lo.")
+
+
+class EvaluateSection(Section):
+    """The report."""
+
+    n_resamples: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of groups.")
+    seed: int = 0
+    baseline: bool = Field(True, description="Compare with a linear model on colour histograms.")
+    thumbnails: int = Field(24, ge=0, le=200, description="Pictures shown of each kind.")
+
+
+class PackSection(Section):
+    """The bundle."""
+
+    golden: int = Field(6, ge=2, le=64, description="Rendered pictures whose answers are sealed in.")
+    licence: str = Field("", description="Licence of the data set, for the card, where it does not say itself.")
+
+
+class Recipe(Section):
+    """Every setting of a run."""
+
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9._-]+$")
+    data: DataSection = DataSection()
+    render: RenderSection | None = None
+    split: SplitSection = SplitSection()
+    preprocessing: PreprocessingSection = PreprocessingSection()
+    train: TrainSettings = TrainSettings()
+    freeze: FreezeSection = FreezeSection()
+    calibrate: CalibrateSection = CalibrateSection()
+    policy: PolicySection = PolicySection()
+    evaluate: EvaluateSection = EvaluateSection()
+    pack: PackSection = PackSection()
+
+
+def recipe_names() -> list[str]:
+    """Return the recipes that come with the package."""
+    folder = resources.files("workzone") / "recipes"
+    return sorted(f.name.removesuffix(".yaml") for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Compose and validate a recipe.
+
+    Args:
+        name_or_path: A shipped recipe's name, or the path of a YAML file.
+        overrides: `key=value` in Hydra's syntax, such as `train.epochs=5`.
+
+    Raises:
+        ConfigError: No such recipe, or a key or value that is wrong.
+    """
+    path = _find(name_or_path)
+    if path.stat().st_size > MAX_RECIPE_BYTES:
+        raise ConfigError(f"Recipe '{path}' is larger than 1 MiB; a recipe is a few lines of YAML.")
+    for override in overrides:
+        _check_key(override)
+    return _validated(Recipe, _composed(path, overrides), f"Recipe '{path}'")
+
+
+def _find(name_or_path: str) -> Path:
+    if name_or_path.endswith((".yaml", ".yml")):
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise ConfigError(f"There is no recipe file '{path}'.")
+        return path
+    if name_or_path not in recipe_names():
+        raise ConfigError(f"There is no recipe '{name_or_path}'.{nearest(name_or_path, recipe_names())}")
+    with resources.as_file(resources.files("workzone") / "recipes" / f"{name_or_path}.yaml") as path:
+        return path
+
+
+def _check_key(override: str) -> None:
+    """Say which key of `a.b=value` is unknown; Hydra's own message would be about structs."""
+    key, separator, _ = override.partition("=")
+    if not separator:
+        raise ConfigError(f"'{override}' is not of the form key=value, such as train.epochs=5.")
+    model: Any = Recipe
+    for part in key.lstrip("+~").split("."):
+        fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+        if part not in fields:
+            raise ConfigError(f"Unknown recipe key '{key}': '{part}' is none.{nearest(part, fields)}")
+        model = fields[part].annotation
+
+
+def _composed(path: Path, overrides: Sequence[str]) -> Any:
+    hydra = require("hydra", "train")
+    hydra_errors = require("hydra.errors", "train")
+    omegaconf = require("omegaconf", "train")
+    store = require("hydra.core.config_store", "train").ConfigStore.instance()
+    # A recipe begins with `defaults: [workzone, _self_]`: under it lie all defaults, so that every key can
+    # be overridden, also one that the file leaves out.
+    store.store(name="workzone", node=Recipe(name="workzone").model_dump(mode="json"))
+    try:
+        with hydra.initialize_config_dir(os.fspath(path.parent.resolve()), version_base="1.3"):
+            composed = hydra.compose(path.stem, list(overrides))
+        return omegaconf.OmegaConf.to_container(composed, resolve=True)
+    except (hydra_errors.HydraException, omegaconf.errors.OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"Recipe '{path}' cannot be composed: {' '.join(str(error).split())}") from error
+
+
+SomeSection = TypeVar("SomeSection", bound=BaseModel)
+
+
+def checked(section: type[SomeSection], **values: Any) -> SomeSection:
+    """Build a section from the options of a command.
+
+    Raises:
+        ConfigError: A value is wrong.
+    """
+    return _validated(section, values, "The options")
+
+
+def _validated(model: type[SomeSection], values: Any, where: str) -> SomeSection:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        sentences = "; ".join(_sentence(model, e) for e in error.errors())
+        raise ConfigError(f"{where}: {sentences}") from error
+
+
+def _sentence(root: type[BaseModel], error: Mapping[str, Any]) -> str:
+    location = [str(part) for part in error["loc"]]
+    where = ".".join(location) or "the whole"
+    if error["type"] != "extra_forbidden":
+        return f"{where}: {error['msg']} (found {error['input']!r})"
+    model: Any = root
+    for part in location[:-1]:
+        model = model.model_fields[part].annotation
+    return f"unknown key '{where}'.{nearest(location[-1], model.model_fields)}"

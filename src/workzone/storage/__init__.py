@@ -1,0 +1,1 @@
+"""Files that are whole or absent, hashes, artifacts with their lineage, and the writer's lock."""

@@ -1,0 +1,1 @@
+"""Training: caches, augmented batches, Lightning underneath, probe and finetune behind one interface."""

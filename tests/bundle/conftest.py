@@ -1,0 +1,173 @@
+"""A small bundle that is whole: a hand-made ONNX network (mean colour, then one linear layer), no torch.
+
+Also loaded by the tests of engine and export.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from workzone.bundle.golden import GoldenSet
+from workzone.bundle.manifest import BackboneInfo, model_spec
+from workzone.bundle.writer import BundleParts, write_bundle
+from workzone.core.types import Opening, Role
+from workzone.imaging.preprocessing import Preprocessing
+from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
+from workzone.policy.calibrators import PlattCalibrator
+from workzone.policy.certificate import (
+    EVERYTHING_DEFERRED,
+    EVERYTHING_ROADWORK,
+    Certificate,
+    Coverage,
+    FalseAlarms,
+)
+from workzone.policy.threshold import ThresholdPolicy
+
+SPLIT, DATASET = "a" * 64, "b" * 64
+SIZE = 16
+WEIGHTS, BIAS = (2.0, 0.5, -2.0), -0.25
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def mean_colour_network(path: Path, *, size=SIZE, weights=WEIGHTS, bias=BIAS, batch="batch", scale=1.0):
+    """features = mean of each channel, logits = weights · features + bias (divided by `scale`)."""
+    inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 1, 3, size, size])]
+    outputs = [
+        helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch]),
+        helper.make_tensor_value_info("features", TensorProto.FLOAT, [batch, 3]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([1, 3, 4], dtype=np.int64), "axes"),
+        numpy_helper.from_array(np.array([-1], dtype=np.int64), "last"),
+        numpy_helper.from_array(np.array(weights, dtype=np.float32)[:, None], "weights"),
+        numpy_helper.from_array(np.array([bias], dtype=np.float32), "bias"),
+        numpy_helper.from_array(np.array(scale, dtype=np.float32), "scale"),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "axes"], ["features"], keepdims=0),
+        helper.make_node("Gemm", ["features", "weights", "bias"], ["column"]),
+        helper.make_node("Div", ["column", "scale"], ["scaled"]),
+        helper.make_node("Squeeze", ["scaled", "last"], ["logits"]),
+    ]
+    graph = helper.make_graph(nodes, "mean_colour", inputs, outputs, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def expected_logit(image_rgb_u8, preprocessing, weights=WEIGHTS, bias=BIAS):
+    """The network by hand, for a picture that is already square and of the right size."""
+    x = (image_rgb_u8.reshape(-1, 3).astype(np.float64) - preprocessing.mean) * preprocessing.scale
+    return float(x.mean(axis=0) @ np.array(weights) + bias)
+
+
+def encoded(image_rgb_u8, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(image_rgb_u8).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def plain(colour, size=SIZE):
+    return np.broadcast_to(np.array(colour, dtype=np.uint8), (size, size, 3)).copy()
+
+
+ORANGE, GREY, BLUE = (240, 130, 10), (120, 120, 120), (20, 60, 200)
+PREPROCESSING = Preprocessing(size_px=SIZE, mean=(128, 128, 128), scale=(1 / 64,) * 3, max_batch=4)
+
+
+def certificate(*, n=200, misses=1, alpha=0.05, delta=0.05, t_lo=-1.0):
+    return Certificate(
+        kind="pac",
+        risk="selective_fnr",
+        alpha=alpha,
+        delta=delta,
+        n=n,
+        misses=misses,
+        bound=clopper_pearson_upper(misses, n, delta),
+        p_value=binomial_cdf(misses, n, alpha),
+        n_positive_groups=n + 5,
+        n_unknown_left_out=0,
+        n_ambiguous_left_out=0,
+        estimand="a group, then one of its positive pictures",
+        count_unit="one positive frame per group, chosen by hash",
+        assumption="new pictures are exchangeable with the calibration groups",
+        sequence=(-2.0, t_lo, 0.5),
+        certified_index=1,
+        split_sha256=SPLIT,
+        dataset_sha256=DATASET,
+        false_alarms=FalseAlarms(10, 200, 0.05, clopper_pearson_upper(10, 200, delta)),
+        coverage=Coverage(positives=410, positives_answered=400, negatives=400, negatives_answered=390),
+        everything_roadwork=EVERYTHING_ROADWORK,
+        everything_deferred=EVERYTHING_DEFERRED,
+    )
+
+
+def certified_policy(t_lo=-1.0, t_hi=1.0):
+    return ThresholdPolicy(t_lo=t_lo, t_hi=t_hi, beta=0.05, certificate=certificate(t_lo=t_lo), refusal=None)
+
+
+def refusing_policy(t_hi=1.0):
+    return ThresholdPolicy(
+        t_lo=-math.inf, t_hi=t_hi, beta=0.05, certificate=None, refusal="58 more groups are needed."
+    )
+
+
+def make_parts(folder: Path, **changes) -> BundleParts:
+    """Parts of a whole bundle; `changes` replaces some of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    calibrator = changes.pop("calibrator", PlattCalibrator(slope=1.5, intercept=0.1))
+    pictures = [plain(ORANGE), plain(BLUE)]
+    logits = np.array([expected_logit(p, PREPROCESSING) for p in pictures])
+    (folder / "weights.safetensors").write_bytes(b"weights of the torch model" * 10)
+    parts = BundleParts(
+        name="mean-colour",
+        created=CREATED,
+        package_version="0.1.0",
+        model=mean_colour_network(folder / "network.onnx"),
+        weights=folder / "weights.safetensors",
+        spec=model_spec(SIZE, 3),
+        preprocessing=PREPROCESSING,
+        calibrator=calibrator,
+        policy=certified_policy(),
+        backbone=BackboneInfo(name="mean-colour", licence="CC0-1.0"),
+        golden=GoldenSet(
+            pictures=tuple(encoded(p) for p in pictures),
+            logits=logits,
+            probs=calibrator.apply(logits),
+            tolerances={"fp32": 0.01},
+        ),
+        metrics={"mcc": {"estimate": 0.9, "low": 0.8, "high": 0.95}},
+        card="# Mean colour\n\nOrange is road work.\n",
+        lineage=frozenset(Opening(SPLIT, role) for role in (Role.TRAIN, Role.SELECT, Role.CALIB)),
+    )
+    return dataclasses.replace(parts, **changes)
+
+
+@pytest.fixture
+def parts(tmp_path):
+    return make_parts(tmp_path / "parts")
+
+
+@pytest.fixture
+def bundle_path(tmp_path, parts):
+    write_bundle(tmp_path / "bundle", parts)
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def factory():
+    """This module: the builders above, for tests in any directory."""
+    import types
+
+    return types.SimpleNamespace(**{k: v for k, v in globals().items() if not k.startswith("_")})

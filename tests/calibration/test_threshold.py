@@ -1,0 +1,264 @@
+"""Thresholds and certificates against brute force by SciPy, and what is refused."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from workzone.calibration.threshold import (
+    certify_lower_threshold,
+    fit_threshold_policy,
+    freeze_upper_threshold,
+    threshold_grid,
+)
+from workzone.core.errors import ConfigError, DataError
+from workzone.policy.certificate import verify_certificate
+
+HASHES = {"split_sha256": "5" * 64, "dataset_sha256": "d" * 64}
+
+
+def certify(calib, t_hi=2.0, grid=(-10.0, -1.0, 0.0, 1.0, 2.0), alpha=0.05, delta=0.05, beta=0.05, **more):
+    return certify_lower_threshold(
+        calib, t_hi=t_hi, grid=grid, alpha=alpha, delta=delta, beta=beta, **{**HASHES, **more}
+    )
+
+
+# --- the upper threshold and the grid, from `select`
+
+
+@given(
+    logits=st.lists(st.integers(-6, 6), min_size=1, max_size=60), beta=st.sampled_from([0.0, 0.05, 0.29, 0.5])
+)
+def test_t_hi_is_the_smallest_logit_that_lets_beta_through(scores_of, logits, beta):
+    select = scores_of([*logits, 100.0], [0] * len(logits) + [1])
+    t_hi = freeze_upper_threshold(select, beta)
+    negatives = np.array(logits, dtype=float)
+    assert np.mean(negatives >= t_hi) <= beta
+    assert np.mean(negatives >= np.nextafter(t_hi, -np.inf)) > beta
+
+
+def test_t_hi_counts_exactly_beta(scores_of):
+    select = scores_of(np.arange(100.0), 0)
+    for percent in range(100):
+        assert (select.logits >= freeze_upper_threshold(select, percent / 100)).sum() == percent
+
+
+def test_t_hi_leaves_out_what_is_undecided_and_needs_negatives(scores_of):
+    select = scores_of([0.0, 5.0, 6.0, 7.0], [0, 0, -1, 1], ambiguous=[0, 1, 0, 0])
+    assert freeze_upper_threshold(select, 0.0) == np.nextafter(0.0, 1)
+    with pytest.raises(DataError, match="no decided picture without road work among its 2"):
+        freeze_upper_threshold(scores_of([1.0, 2.0], [1, -1]), 0.05)
+    for beta in (-0.1, 1.0, math.nan):
+        with pytest.raises(ConfigError, match="beta"):
+            freeze_upper_threshold(select, beta)
+
+
+@given(
+    logits=st.lists(st.floats(-30, 30), min_size=1, max_size=300),
+    t_hi=st.floats(-40, 40),
+    size=st.integers(10, 250),
+)
+def test_the_grid_rises_from_below_select_to_t_hi(scores_of, logits, t_hi, size):
+    grid = threshold_grid(scores_of(logits, 0), t_hi, size)
+    assert len(grid) <= size
+    assert (np.diff(grid) > 0).all()
+    assert grid[-1] == t_hi
+    assert grid[0] < min([*logits, t_hi])
+
+
+def test_the_grid_is_quantiles_of_select_and_ignores_labels(scores_of):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=5000)
+    grid = threshold_grid(scores_of(logits, 0), 0.5)
+    assert len(grid) == 200
+    assert np.array_equal(grid, threshold_grid(scores_of(logits, rng.integers(-1, 2, 5000)), 0.5))
+    inside = grid[(grid >= logits.min()) & (grid < 0.5)]
+    share = np.searchsorted(np.sort(logits[logits < 0.5]), inside) / (logits < 0.5).sum()
+    assert np.abs(np.diff(share) - 1 / len(inside)).max() < 0.002
+    with pytest.raises(ConfigError, match="at least 10"):
+        threshold_grid(scores_of(logits, 0), 0.5, 9)
+
+
+# --- the lower threshold, on `calib`
+
+
+@pytest.mark.parametrize(("alpha", "least"), [(0.02, 149), (0.05, 59)])
+def test_one_group_fewer_than_needed_is_refused_with_the_numbers(scores_of, alpha, least):
+    enough = certify(scores_of([3.0] * least, 1), alpha=alpha)
+    assert (enough.certificate.n, enough.certificate.misses, enough.t_lo) == (least, 0, 2.0)
+    short = certify(scores_of([3.0] * (least - 1) + [0.0] * 10, 1), alpha=alpha, grid=[-9.0, 0.0])
+    assert short.certificate is None
+    assert short.t_lo == -math.inf
+    for part in (f"{least - 1} of {least + 9} positive", f"at least {least} are needed", ": 1 more"):
+        assert part in short.refusal
+    assert 0 not in short.decide(np.linspace(-1e9, 1e9, 101))
+
+
+@pytest.mark.parametrize("calib_labels", [0, -1])
+def test_without_positives_nothing_is_certified(scores_of, calib_labels):
+    policy = certify(scores_of([0.0] * 20, calib_labels))
+    assert "0 of 0 positive" in policy.refusal
+    assert "59 more" in policy.refusal
+    empty = certify(scores_of([], []))
+    assert empty.certificate is None
+
+
+def test_misses_below_the_safest_threshold_ask_for_more(scores_of):
+    policy = certify(scores_of([3.0] * 70 + [-99.0] * 2, 1))
+    assert "72 of 72" in policy.refusal
+    assert "with 2 missed at least 124 are needed: 52 more" in policy.refusal
+
+
+def test_alpha_so_small_that_nobody_could_label_enough_is_refused_not_an_error(scores_of):
+    assert "more" in certify(scores_of([3.0] * 70, 1), alpha=1e-7).refusal
+
+
+def brute_force(calib, t_hi, grid, alpha, delta):
+    """The same procedure, written down naively."""
+    chosen = {}
+    for i in range(len(calib.ids)):
+        if calib.labels[i] == 1 and not calib.ambiguous[i]:
+            key = f"{HASHES['split_sha256']}|{calib.groups[i]}|{calib.ids[i]}"
+            digest = hashlib.sha256(key.encode()).hexdigest()
+            chosen[calib.groups[i]] = min(chosen.get(calib.groups[i], ("~", 0)), (digest, i))
+    z = calib.logits[[i for _, i in chosen.values()]] if chosen else np.empty(0)
+    best = -math.inf
+    for t in grid:
+        answered = int(((z >= t_hi) | (z < t)).sum())
+        if stats.binom.cdf(int((z < t).sum()), answered, alpha) > delta:
+            break
+        best = t
+    return best
+
+
+@given(
+    seed=st.integers(0, 10**6), n=st.integers(1, 400), alpha=st.floats(0.01, 0.3), delta=st.floats(0.01, 0.3)
+)
+def test_certified_threshold_is_that_of_the_naive_procedure(scores_of, seed, n, alpha, delta):
+    rng = np.random.default_rng(seed)
+    calib = scores_of(
+        np.round(4 * rng.normal(2, 1.5, n)) / 4,  # many lie on thresholds
+        rng.integers(-1, 2, n),
+        groups=rng.integers(0, n, n).astype(str),
+        ambiguous=rng.random(n) < 0.1,
+    )
+    grid = np.unique(np.round(4 * rng.normal(0, 2, 30)).clip(max=4.0)) / 4
+    policy = certify(calib, t_hi=1.0, grid=grid, alpha=alpha, delta=delta)
+    assert policy.t_lo == brute_force(calib, 1.0, grid, alpha, delta)
+    again = certify(calib.take(rng.permutation(n)), t_hi=1.0, grid=grid, alpha=alpha, delta=delta)
+    assert again == policy
+
+
+@given(seed=st.integers(0, 10**6), alphas=st.tuples(st.floats(0.01, 0.4), st.floats(0.01, 0.4)))
+def test_t_lo_rises_with_alpha(scores_of, seed, alphas):
+    calib = scores_of(np.random.default_rng(seed).normal(3, 1.5, 300), 1)
+    grid = np.linspace(-5, 2, 60)
+    low, high = (certify(calib, grid=grid, alpha=alpha).t_lo for alpha in sorted(alphas))
+    assert low <= high
+
+
+@given(seed=st.integers(0, 10**6))
+def test_a_strictly_increasing_map_of_all_logits_changes_no_verdict(scores_of, seed):
+    rng = np.random.default_rng(seed)
+    n = 250
+    eighths = rng.integers(-40, 60, n) / 8
+    labels, groups = rng.random(n) < 0.8, rng.integers(0, 200, n).astype(str)
+    grid, t_hi = np.arange(-48, 9) / 8, 1.0
+
+    def rise(x):
+        return np.asarray(x) ** 3 + 2 * np.asarray(x) - 7
+
+    before = certify(scores_of(eighths, labels, groups), t_hi, grid)
+    after = certify(scores_of(rise(eighths), labels, groups), float(rise(t_hi)), rise(grid))
+    assert before.decide(eighths).tolist() == after.decide(rise(eighths)).tolist()
+    if before.certificate is not None:
+        assert before.certificate.certified_index == after.certificate.certified_index
+        assert before.certificate.bound == after.certificate.bound
+
+
+def test_what_the_certificate_counts(scores_of):
+    """Two frames a group; mixed groups, unknown and ambiguous pictures; counts done by hand."""
+    positives = np.repeat([3.0] * 100 + [0.5] * 20, 2)
+    negatives = np.repeat([-5.0] * 30 + [0.5] * 6 + [4.0] * 4, 2)
+    rest = [9.0, 9.0, -9.0, -9.0, -9.0]
+    groups = [
+        *np.repeat([f"p{i}" for i in range(120)], 2),
+        *np.repeat([f"p{i}" for i in range(30)] + [f"n{i}" for i in range(10)], 2),  # 30 groups have both
+        *(f"r{i}" for i in range(5)),
+    ]
+    calib = scores_of(
+        np.concatenate([positives, negatives, rest]),
+        [1] * 240 + [0] * 80 + [-1, -1, 1, 1, 0],
+        groups=groups,
+        ambiguous=[False] * 320 + [True, False, True, True, True],
+    )
+    policy = certify(calib, grid=[-10.0, 0.0, 1.0])
+    cert = policy.certificate
+    verify_certificate(cert)
+    assert (policy.t_lo, policy.t_hi, policy.beta) == (0.0, 2.0, 0.05)
+    assert (cert.n, cert.misses, cert.n_positive_groups) == (100, 0, 120)
+    assert (cert.n_unknown_left_out, cert.n_ambiguous_left_out) == (2, 3)
+    assert (cert.false_alarms.count, cert.false_alarms.n, cert.false_alarms.rate) == (4, 40, 0.1)
+    assert cert.false_alarms.bound == pytest.approx(stats.beta.ppf(0.95, 5, 36))
+    assert (cert.coverage.positives, cert.coverage.positives_answered) == (240, 200)
+    assert (cert.coverage.negatives, cert.coverage.negatives_answered) == (80, 68)
+    assert cert.bound == pytest.approx(stats.beta.ppf(0.95, 1, 100))
+    assert (cert.split_sha256, cert.dataset_sha256) == (HASHES["split_sha256"], HASHES["dataset_sha256"])
+    assert cert.sequence == (-10.0, 0.0, 1.0)
+
+
+def test_without_negatives_the_false_alarms_are_unknown(scores_of):
+    alarms = certify(scores_of([3.0] * 100, 1)).certificate.false_alarms
+    assert (alarms.n, alarms.rate, alarms.bound) == (0, None, 1.0)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"grid": []},
+        {"grid": [0.0, 0.0]},
+        {"grid": [1.0, 0.0]},
+        {"grid": [0.0, math.nan]},
+        {"grid": [-math.inf, 0.0]},
+        {"grid": [[0.0]]},
+        {"grid": [0.0, 2.1]},
+        {"t_hi": math.nan},
+        {"alpha": 0.0},
+        {"alpha": 1.0},
+        {"delta": 0.0},
+        {"delta": math.nan},
+        {"beta": 1.0},
+        {"split_sha256": ""},
+    ],
+)
+def test_arguments_out_of_range_are_refused(scores_of, bad):
+    with pytest.raises(ConfigError):
+        certify(scores_of([3.0] * 100, 1), **bad)
+
+
+# --- both
+
+
+def drawn(scores_of, name, n, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.random(n) < 0.5
+    return scores_of(rng.normal(4.0 * labels - 2, 1.0), labels, groups=[f"{name}{i}" for i in range(n)])
+
+
+def test_fit_takes_t_hi_and_grid_from_select_alone(scores_of):
+    select, calib = drawn(scores_of, "s", 500, 1), drawn(scores_of, "c", 1200, 2)
+    policy = fit_threshold_policy(select, calib, **HASHES)
+    assert policy.t_hi == freeze_upper_threshold(select, 0.05)
+    assert policy.certificate.sequence == tuple(threshold_grid(select, policy.t_hi))
+    assert policy.certificate.alpha == 0.02
+    assert policy.certificate.coverage.overall > 0.9
+
+
+def test_fit_refuses_groups_that_were_used_to_choose(scores_of):
+    select = drawn(scores_of, "s", 50, 1)
+    with pytest.raises(DataError, match="1 groups are in both"):
+        fit_threshold_policy(select, scores_of([1.0], 1, groups=["s7"]), **HASHES)
