@@ -60,7 +60,14 @@ def compare(
         ratio = statistics.median(slow) / statistics.median(seconds[name])
         results.append(
             Result(
-                benchmark, name, baseline[0], round(ratio, 2), round(min(pairs), 2), round(max(pairs), 2), repeats, note
+                benchmark,
+                name,
+                baseline[0],
+                round(ratio, 2),
+                round(min(pairs), 2),
+                round(max(pairs), 2),
+                repeats,
+                note,
             )
         )
     return results
@@ -71,7 +78,9 @@ def machine() -> dict[str, object]:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        names = [
+            line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
         model = names[0] if names else model
     return {
         "processor": model,

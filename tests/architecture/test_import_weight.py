@@ -40,4 +40,7 @@ def test_the_serving_path_never_imports_torch(package: str, tmp_path: Path) -> N
 
 
 def test_importing_configures_no_logging(tmp_path: Path) -> None:
-    loaded("import logging, workzone, workzone.engine.predictor\nassert not logging.getLogger().handlers", tmp_path)
+    loaded(
+        "import logging, workzone, workzone.engine.predictor\nassert not logging.getLogger().handlers",
+        tmp_path,
+    )

@@ -126,7 +126,9 @@ def test_concurrent_openings_are_all_kept(dataset, split, tmp_path):
     ledger = tmp_path / "ledger.jsonl"
 
     def look(number: int) -> None:
-        Grant(f"phase-{number}", frozenset({Role.TEST}), dataset, ledger, run=f"{number}").open(split, Role.TEST)
+        Grant(f"phase-{number}", frozenset({Role.TEST}), dataset, ledger, run=f"{number}").open(
+            split, Role.TEST
+        )
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(look, range(64)))

@@ -133,7 +133,9 @@ def test_a_groups_stratum_is_its_highest_label_and_most_common_condition(tmp_pat
     assert group_strata(dataset, ("label", "daytime")) == {"a": ("1", "night"), "b": ("-1", "None")}
 
 
-@pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5, 0.5), (float("nan"), 0.5, 0.5, 0.0), (1.2, -0.1, -0.05, -0.05)])
+@pytest.mark.parametrize(
+    "shares", [(0.5, 0.5, 0.5, 0.5), (float("nan"), 0.5, 0.5, 0.0), (1.2, -0.1, -0.05, -0.05)]
+)
 def test_wrong_fractions_are_refused(shares):
     with pytest.raises(ConfigError, match="Fraction"):
         Fractions(*shares)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ def pixels(size: int, n: int = 2) -> torch.Tensor:
 
 
 def convnext_parameters(widths: list[int], depths: list[int]) -> int:
-    """Counted by hand: stem, downsampling, blocks (7×7 depthwise, norm, two linear maps, scale), final norm."""
+    """By hand: stem, downsampling, blocks (7×7 depthwise, norm, two linear maps, scale), last norm."""
     total = 3 * 16 * widths[0] + widths[0] + 2 * widths[0]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         total += 2 * before + before * after * 4 + after
     for width, depth in zip(widths, depths, strict=True):
         total += depth * (49 * width + width + 2 * width + 8 * width * width + 5 * width + width)

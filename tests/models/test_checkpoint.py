@@ -40,7 +40,9 @@ def tiny_onnx(path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["embedded/convnext", "embedded/vit", "onnx"])
 def test_a_checkpoint_comes_back_with_the_same_outputs(tmp_path: Path, name: str) -> None:
-    backbone = OnnxBackbone(tiny_onnx(tmp_path / "n.onnx")) if name == "onnx" else build_backbone(name, seed=5)
+    backbone = (
+        OnnxBackbone(tiny_onnx(tmp_path / "n.onnx")) if name == "onnx" else build_backbone(name, seed=5)
+    )
     classifier = RoadWorkClassifier(backbone, dropout=0.3, seed=6).eval()
     save_checkpoint(tmp_path / "checkpoint", classifier, record(classifier))
     (tmp_path / "n.onnx").unlink(missing_ok=True)

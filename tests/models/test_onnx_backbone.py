@@ -19,7 +19,12 @@ WEIGHT = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
 
 
 def network(
-    path: Path, *, batch: Any = "n", channels_last: bool = False, dtype: int = TensorProto.FLOAT, side: Any = 16
+    path: Path,
+    *,
+    batch: Any = "n",
+    channels_last: bool = False,
+    dtype: int = TensorProto.FLOAT,
+    side: Any = 16,
 ) -> Path:
     """A 1×1 convolution, `map` [n, 5, h, w], and its mean over the map, `pooled` [n, 5]."""
     kind = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16}[dtype]
@@ -82,7 +87,9 @@ def test_the_size_is_read_from_its_input(tmp_path: Path) -> None:
 
 def test_it_is_an_extractor_and_a_module(tmp_path: Path) -> None:
     backbone = open_backbone(f"onnx:{network(tmp_path / 'n.onnx')}", 0, 16)
-    np.testing.assert_array_equal(backbone(torch.from_numpy(pixels(2))).numpy(), frozen(backbone).extract(pixels(2)))
+    np.testing.assert_array_equal(
+        backbone(torch.from_numpy(pixels(2))).numpy(), frozen(backbone).extract(pixels(2))
+    )
     assert list(backbone.parameters()) == []
 
 

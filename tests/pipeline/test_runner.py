@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,6 +162,22 @@ def test_work_of_other_configurations_is_removed_when_the_phase_starts(bench: Be
     assert sorted(p.name.rpartition("-")[0] for p in works.iterdir()) == ["predict", "predict-calib"]
     bench.run([bench.phase("predict", "model", config="c")])
     assert [p.name.rpartition("-")[0] for p in works.iterdir()] == ["predict-calib"]
+
+
+def test_a_kill_while_work_is_removed_leaves_no_half_for_a_later_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run([bench.phase("split", "split", body=lambda c: (c.work / "state").write_text("") and None)])
+    assert bench.store.open("split")
+    assert list((bench.root / ".work").iterdir()) == []
+    monkeypatch.undo()
+    bench.run([bench.phase("split", "split")])
+    assert not [p for p in bench.root.iterdir() if p.name.startswith((".tmp-", ".work"))]
 
 
 def test_one_writer_at_a_time(bench: Bench) -> None:

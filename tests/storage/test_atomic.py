@@ -71,6 +71,16 @@ def test_a_directory_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> N
         assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
+    for leftover in (".tmp-artifact", ".tmp-old-artifact"):
+        (tmp_path / leftover).mkdir()
+        fill(tmp_path / leftover, "killed")
+    with atomic_directory(tmp_path / "artifact") as temporary:
+        assert list(temporary.iterdir()) == []
+        (temporary / "file.txt").write_text("new")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["artifact", "file.txt"]
+
+
 def test_a_directory_replaces_a_file_and_a_dangling_link(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")

@@ -29,7 +29,9 @@ def verify(bundle: BundlePath, json: Json = False) -> None:
         emit_json({"bundle": str(bundle), "verified": True, "digest": opened.digest})
         return
     out.print(f"[green]verified[/green] {bundle}  digest {opened.digest[:16]}")
-    out.print(f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered as sealed.")
+    out.print(
+        f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered as sealed."
+    )
     out.print("This shows that nothing was changed, not who made it.")
 
 

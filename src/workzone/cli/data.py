@@ -28,7 +28,9 @@ def render(
     sequences: Annotated[int, typer.Option(min=4, max=1_000_000, help="How many sequences (groups).")] = 400,
     frames: Annotated[int, typer.Option(min=1, max=100, help="Frames a sequence.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another world.")] = 0,
-    roadwork_share: Annotated[float, typer.Option(min=0, max=1, help="Share of sequences with road work.")] = 0.5,
+    roadwork_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of sequences with road work.")
+    ] = 0.5,
     shift: Annotated[str, typer.Option(help="none, night, snow, city or camera: a changed world.")] = "none",
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 2,
     json: Json = False,
@@ -61,25 +63,50 @@ def render(
 def folder(
     source: Annotated[Path, typer.Argument(help="Directory with a sub-directory a class, or with a CSV.")],
     out_dir: Out,
-    csv: Annotated[Path | None, typer.Option(help="Table with columns file and label (1, 0, -1 or words).")] = None,
-    group_from: Annotated[
-        str | None, typer.Option(help="Regular expression on the path; its first group names the sequence or place.")
+    csv: Annotated[
+        Path | None, typer.Option(help="Table with columns file and label (1, 0, -1 or words).")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the data set; by default the directory's.")] = None,
+    group_from: Annotated[
+        str | None,
+        typer.Option(help="Regular expression on the path; its first group names the sequence or place."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data set; by default the directory's.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the pictures.")] = "",
     json: Json = False,
 ) -> None:
     """Import a folder of pictures: class sub-directories, or a CSV."""
+    from dataclasses import asdict
+
+    from workzone.cli.tables import print_summary
     from workzone.data.folder import import_folder
+    from workzone.data.summary import summarise
 
     with ConsoleObserver(quiet=json) as observer:
         imported = import_folder(
-            source, out_dir, csv=csv, group_from=group_from, name=name, licence=licence, observer=observer
+            source,
+            out_dir,
+            csv=csv,
+            group_from=group_from,
+            name=name,
+            licence=licence or "unknown",
+            observer=observer,
         )
+    summary = summarise(imported.dataset)
     if json:
-        emit_json(imported.to_json())
+        emit_json(
+            {
+                "dataset": str(out_dir),
+                "skipped": len(imported.skipped),
+                "duplicates": imported.duplicates,
+                "unknown_columns": list(imported.unknown_columns),
+                **asdict(summary),
+            }
+        )
     else:
-        out.print(imported.sentence())
+        print_summary(summary)
+        out.print(f"Data set: {out_dir}")
 
 
 @app.command()
@@ -96,51 +123,62 @@ def split(
     json: Json = False,
 ) -> None:
     """Deal whole groups to train, select, calib and test."""
+    from dataclasses import asdict
+
+    from workzone.cli.tables import print_summary
+    from workzone.core.errors import ConfigError
     from workzone.data.dataset import open_dataset
     from workzone.data.split import write_split
     from workzone.data.summary import summarise
     from workzone.phases.recipe import SplitSection, checked
     from workzone.phases.split import split_of
+    from workzone.storage.atomic import atomic_directory
 
     settings = checked(
         SplitSection, train=train, select=select, calib=calib, test=test, seed=seed, folds=folds, fold=fold
     )
+    if out_dir.exists():
+        raise ConfigError(f"'{out_dir}' exists. A split is never written over: name a new directory.")
     opened = open_dataset(dataset)
     with ConsoleObserver(quiet=json) as observer:
         made = split_of(opened, settings, observer)
-    write_split(made, out_dir)
+    with atomic_directory(out_dir) as directory:
+        write_split(made, directory)
     summary = summarise(opened, made)
     if json:
-        emit_json({"split": str(out_dir), "sha256": made.sha256, **summary.to_json()})
+        emit_json({"split": str(out_dir), "split_sha256": made.sha256, **asdict(summary)})
     else:
-        _print_summary(summary)
+        print_summary(summary)
+        out.print(f"Split: {out_dir}")
 
 
 @app.command()
 def show(
     dataset: Annotated[Path, typer.Argument(help="Directory of the data set.")],
-    split_dir: Annotated[Path | None, typer.Option("--split", help="Count by the roles of this split too.")] = None,
+    split_dir: Annotated[
+        Path | None, typer.Option("--split", help="Count by the roles of this split too.")
+    ] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet (PNG or JPEG) here.")] = None,
     pictures: Annotated[int, typer.Option(min=1, max=400, help="Pictures on the sheet.")] = 40,
-    boxes: Annotated[bool, typer.Option(help="Draw the boxes of objects.")] = False,
     json: Json = False,
 ) -> None:
     """Count a data set by split, label and condition; optionally draw a contact sheet."""
+    from dataclasses import asdict
+
+    from workzone.cli.tables import print_summary
     from workzone.data.dataset import open_dataset
-    from workzone.data.sheet import sheet_of
-    from workzone.data.split import check_split, read_split
+    from workzone.data.sheet import dataset_sheet
+    from workzone.data.split import read_split
     from workzone.data.summary import summarise
 
     opened = open_dataset(dataset)
     made = read_split(split_dir) if split_dir is not None else None
-    if made is not None:
-        check_split(made, opened)
     summary = summarise(opened, made)
     if sheet is not None:
-        sheet_of(opened, sheet, pictures=pictures, with_boxes=boxes)
+        dataset_sheet(opened, sheet, count=pictures)
     if json:
-        emit_json(summary.to_json())
+        emit_json(asdict(summary))
         return
-    _print_summary(summary)
+    print_summary(summary)
     if sheet is not None:
         out.print(f"Contact sheet: {sheet}")

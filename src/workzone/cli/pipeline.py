@@ -19,12 +19,18 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def run(
     phase: Annotated[str, typer.Argument(help="Up to which phase.")] = "pack",
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as train.max_epochs=5.")] = None,
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="Name of a shipped recipe, or a YAML file.")] = "demo",
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, such as train.max_epochs=5.")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option("--recipe", "-r", help="Name of a shipped recipe, or a YAML file.")
+    ] = "demo",
     out_dir: Annotated[
         Path | None, typer.Option("--out", "-o", help="Directory of the run; by default runs/RECIPE.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which phases would run, and why.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say which phases would run, and why.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run the pipeline up to PHASE. What is up to date is skipped; after a kill the same command goes on."""
@@ -73,13 +79,19 @@ def demo(
                 "report": str(out_dir / "report" / "report.html"),
                 "certified": policy.certified,
                 "statement": statement,
-                "example": {"image": str(picture), "probability": answer.probability, "verdict": answer.verdict},
+                "example": {
+                    "image": str(picture),
+                    "probability": answer.probability,
+                    "verdict": answer.verdict,
+                },
             }
         )
         return
     out.print(statement)
     _print_products(out_dir)
-    out.print(f"{picture}  probability {answer.probability:.3f}  {answer.verdict}  {answer.latency_ms:.0f} ms")
+    out.print(
+        f"{picture}  probability {answer.probability:.3f}  {answer.verdict}  {answer.latency_ms:.0f} ms"
+    )
 
 
 def report(
@@ -87,6 +99,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Print the measures of a run, and where its page is."""
+    from workzone.cli.tables import print_measures
     from workzone.evaluation.report_json import read_report
     from workzone.storage.artifacts import ArtifactStore
 
@@ -95,7 +108,7 @@ def report(
     if json:
         emit_json(document)
         return
-    _print_measures(document)
+    print_measures(document)
     out.print(f"Page: {directory / 'report.html'}")
 
 
@@ -103,16 +116,16 @@ def _render_once(recipe: Recipe, data: Path, *, quiet: bool) -> None:
     """Render the recipe's data set, unless just that one is there."""
     from workzone.core.errors import ConfigError
     from workzone.data.dataset import open_dataset
-    from workzone.data.render import render_dataset
+    from workzone.data.render import render_dataset, rendered_revision
 
     if recipe.render is None:
         raise ConfigError(f"Recipe '{recipe.name}' has no section 'render'; the demo renders its data set.")
     if data.exists():
-        found = open_dataset(data)
-        expected = recipe.render.sequences * recipe.render.frames
-        if len(found) != expected:
+        found = open_dataset(data).revision
+        expected = rendered_revision(recipe.render.seed, recipe.render.sequences, recipe.render.frames)
+        if found != expected:
             raise ConfigError(
-                f"'{data}' holds {len(found)} pictures, the recipe renders {expected}. Remove it or use another --out."
+                f"'{data}' is revision '{found}', the recipe renders '{expected}'. Remove it, or use another --out."
             )
         return
     with ConsoleObserver(quiet=quiet) as observer:

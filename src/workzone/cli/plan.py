@@ -20,7 +20,9 @@ def group() -> None:
 def certificate(
     alpha: Annotated[float, typer.Option(help="Largest miss rate promised, in (0, 1).")] = 0.02,
     delta: Annotated[float, typer.Option(help="One minus the confidence, in (0, 1).")] = 0.05,
-    expected_miss: Annotated[float, typer.Option(help="Miss rate that you expect of the model, below alpha.")] = 0.005,
+    expected_miss: Annotated[
+        float, typer.Option(help="Miss rate that you expect of the model, below alpha.")
+    ] = 0.005,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """How many labelled positive groups a certificate takes."""

@@ -21,9 +21,12 @@ def predict(
     out_file: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this .jsonl, .csv or .parquet; resumable.")
     ] = None,
-    form: Annotated[str | None, typer.Option("--format", help="jsonl, csv or parquet, where the name does not say.")]
-    = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Pictures at once; by default the bundle's largest.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="jsonl, csv or parquet, where the name does not say.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Pictures at once; by default the bundle's largest.")
+    ] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew instead of resuming an interrupted run.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON line a picture.")] = False,
 ) -> None:

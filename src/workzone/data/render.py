@@ -88,12 +88,17 @@ def render_dataset(
         out,
         _samples(draw, jobs, workers),
         name=f"rendered-{world}",
-        revision=f"seed{seed}-{sequences}x{frames}",
+        revision=rendered_revision(seed, sequences, frames),
         licence=RENDERED_LICENCE,
         overwrite=overwrite,
         total=sequences * frames,
         observer=observer or NullObserver(),
     )
+
+
+def rendered_revision(seed: int, sequences: int, frames: int) -> str:
+    """Return the revision of a rendered data set, by which it is told from another."""
+    return f"seed{seed}-{sequences}x{frames}"
 
 
 def sequence_labels(sequences: int, roadwork_share: float) -> list[Label]:

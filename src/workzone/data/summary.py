@@ -57,6 +57,7 @@ class DataSetSummary:
         revision: Of the data set.
         sha256: Of the data set.
         licence: Of the whole.
+        n_synthetic: Pictures that are rendered or generated, not photographed.
         total: Over all pictures.
         roles: One for each role of the split, in order; empty without a split.
         daytime: One for each value.
@@ -70,6 +71,7 @@ class DataSetSummary:
     revision: str
     sha256: str
     licence: str
+    n_synthetic: int
     total: Tally
     roles: tuple[Tally, ...]
     daytime: tuple[Tally, ...]
@@ -98,6 +100,7 @@ def summarise(dataset: DataSet, split: Split | None = None) -> DataSetSummary:
         revision=dataset.revision,
         sha256=dataset.sha256,
         licence=dataset.licence,
+        n_synthetic=sum(bool(value) for value in dataset.samples["synthetic"].to_pylist()),
         total=_tallies(dataset, ["all"] * len(dataset))[0],
         roles=roles,
         daytime=daytime,

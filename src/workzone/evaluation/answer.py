@@ -39,7 +39,8 @@ def answer(report: Report) -> Answer:
     if certificate is not None:
         sentences.append(
             "The promise assumes new pictures like the calibration pictures. In another city, or with "
-            "another camera, it is void until the bundle is certified again there (workzone bundle recertify)."
+            "another camera, it is void until the bundle is certified again there (workzone bundle "
+            "recertify)."
         )
     return Answer(
         certified=certificate is not None,
@@ -54,29 +55,33 @@ def answer(report: Report) -> Answer:
 
 
 def percent(value: float | None) -> str:
-    """Return a share as percent with as many digits as are read: "0.26 %", "4.8 %", "87 %".
+    """Return a share as percent with as many digits as are read.
 
-    >>> percent(0.048), percent(0.87), percent(0.0026), percent(0.0)
-    ('4.8 %', '87 %', '0.26 %', '0 %')
+    >>> percent(0.05), percent(0.048), percent(0.0026), percent(0.9999), percent(None)
+    ('5 %', '4.8 %', '0.26 %', '> 99.9 %', 'not known')
     """
     if value is None:
         return NOT_KNOWN
     shown = 100 * value
-    if shown in (0.0, 100.0):
-        return f"{shown:.0f} %"
-    if shown < 1:
+    if 0 < shown < 1:
         return f"{shown:.2g} %"
-    text = f"{shown:.1f}"
-    return f"{text.removesuffix('.0') if shown < 10 else f'{shown:.0f}' if 10 <= shown < 99 else text} %"
+    if 99.9 < shown < 100:
+        return "> 99.9 %"
+    return f"{f'{shown:.1f}'.removesuffix('.0')} %"
+
+
+def percent_range(low: float | None, high: float | None) -> str:
+    """Return an interval as percent: "0.5 to 5.1 %"."""
+    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def percent_measure(measure: Measure) -> str:
-    """Return "2.3 % (interval 0.5 % to 5.1 %)", or why there is no number."""
+    """Return "2.3 % (0.5 to 5.1 %)", or why there is no number."""
     if measure.estimate is None:
         return f"{NOT_KNOWN} ({measure.reason})"
     if measure.low is None:
         return f"{percent(measure.estimate)} ({measure.reason})"
-    return f"{percent(measure.estimate)} ({percent(measure.low)} to {percent(measure.high)})"
+    return f"{percent(measure.estimate)} ({percent_range(measure.low, measure.high)})"
 
 
 def _promise(certificate: Certificate) -> str:
@@ -84,14 +89,14 @@ def _promise(certificate: Certificate) -> str:
     return (
         f"With {percent(1 - certificate.delta)} confidence, at most {percent(certificate.alpha)} of the "
         "road-work pictures that the policy answers are answered “none”. Of "
-        f"{counted(certificate.n, 'calibration group')} in which it answered road work (one picture counted in "
-        f"each), it missed {missed}; the exact upper bound is {percent(certificate.bound)}."
+        f"{counted(certificate.n, 'calibration group')} in which it answered road work (one picture counted "
+        f"in each), it missed {missed}; the exact upper bound is {percent(certificate.bound)}."
     )
 
 
 def _refusal(policy: ThresholdPolicy) -> str:
     if policy.t_lo == float("-inf"):
-        does = "It never answers “none”: what is not surely road work goes to a person or a stronger model."
+        does = "It misses nothing because it never answers “none”: what is not surely road work is deferred."
     else:
         does = "Its answers are measured below, but nothing is promised about them."
     return f"{(policy.refusal or '').strip()} {does}".strip()
@@ -105,8 +110,8 @@ def _measured(evaluation: Evaluation) -> str:
     return (
         f"Measured on {counted(evaluation.n, 'test picture')} from {counted(evaluation.n_groups, 'group')}, "
         f"on which nothing was chosen: it answered {coverage} and left the rest to a person or a stronger "
-        f"model. Of the road work it answered it missed {fnr}; of the pictures without road work {alarms} became "
-        f"false alarms. In brackets: {percent(evaluation.confidence)} intervals over groups."
+        f"model. Of the road work it answered it missed {fnr}; of the pictures without road work {alarms} "
+        f"became false alarms. In brackets: {percent(evaluation.confidence)} intervals over groups."
     )
 
 
@@ -129,8 +134,8 @@ def _baseline(evaluation: Evaluation) -> str:
     verdict = "" if clear else f" It is not clearly ahead of {baseline.name}."
     other = baseline.measures[0].estimate
     return (
-        f"Told to answer every picture, its MCC is {mcc.estimate:.2f}; {baseline.name} reaches "
-        f"{NOT_KNOWN if other is None else f'{other:.2f}'} on the same pictures, a difference of "
+        f"Told to answer every picture, its MCC is {mcc.estimate:.2f}; the baseline ({baseline.name}) "
+        f"reaches {NOT_KNOWN if other is None else f'{other:.2f}'} on the same pictures, a difference of "
         f"{ahead.estimate:.2f}{interval}.{verdict}"
     )
 

@@ -10,10 +10,9 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workzone.core.lazy import require
-from workzone.evaluation.answer import answer, percent
+from workzone.evaluation.answer import answer, percent, percent_range
 from workzone.evaluation.grouped import counted
 from workzone.evaluation.measures import TITLES
 from workzone.evaluation.plots import (
@@ -79,7 +78,7 @@ def render_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"value": _value, "interval": _interval, "percent": percent}
+    environment.filters |= {"value": _value, "interval": _interval, "percent": percent, "unbroken": _unbroken}
     environment.globals |= {"counted": counted, "titles": TITLES}
     evaluation = report.evaluation
     page = environment.get_template(TEMPLATE).render(
@@ -128,14 +127,17 @@ def _shown(galleries: Sequence[Gallery]) -> list[_ShownGallery]:
 def _value(measure: Measure) -> str:
     if measure.estimate is None:
         return "–"
-    return _number(measure.name, measure.estimate)
+    return _unbroken(percent(measure.estimate)) if measure.name in _PERCENT else f"{measure.estimate:.3f}"
 
 
 def _interval(measure: Measure) -> str:
     if measure.low is None or measure.high is None:
         return measure.reason or "exact"
-    return f"{_number(measure.name, measure.low)} to {_number(measure.name, measure.high)}"
+    if measure.name in _PERCENT:
+        return _unbroken(percent_range(measure.low, measure.high))
+    return f"{measure.low:.3f} to {measure.high:.3f}"
 
 
-def _number(name: str, value: Any) -> str:
-    return percent(value) if name in _PERCENT else f"{value:.3f}"
+def _unbroken(text: str) -> str:
+    """Keep numbers and their per cent sign on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")

@@ -35,9 +35,13 @@ def reliability_svg(points: Sequence[ReliabilityPoint]) -> str:
             rate = point.positive_rate
             if point.mean_prob is None or rate.estimate is None:
                 continue
+            face = "none"
             if rate.low is not None and rate.high is not None:
                 top.plot([point.mean_prob] * 2, [rate.low, rate.high], color=_SERIES[0], linewidth=1.4)
-            top.plot(point.mean_prob, rate.estimate, "o", color=_SERIES[0], markersize=5)
+                face = _SERIES[0]
+            top.plot(
+                point.mean_prob, rate.estimate, "o", color=_SERIES[0], markersize=5, markerfacecolor=face
+            )
         _frame(top, "", "share of road work", unit_y=True)
         counts = [point.positive_rate.n for point in points]
         centres = [(point.low_prob + point.high_prob) / 2 for point in points]
@@ -168,7 +172,7 @@ def _frame(
     if percent:
         ticker = require("matplotlib.ticker", "report")
         axes.xaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
-        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=1))
 
 
 def _legend(axes: Any, where: str) -> None:

@@ -27,7 +27,7 @@ from workzone.bundle.model import (
     open_model,
     write_record,
 )
-from workzone.core.errors import ArtifactError, BundleError, InferenceError
+from workzone.core.errors import ArtifactError, BundleError, DataError, InferenceError
 from workzone.core.observer import NullObserver, Observer
 from workzone.engine.backend import open_backend
 from workzone.engine.scorer import DEFAULT_BACKEND
@@ -74,6 +74,8 @@ def freeze(
         ArtifactError: The checkpoint is broken, cannot be exported, or the parity gate is not met.
         DataError: There are no pictures, or one cannot be decoded.
     """
+    if not pictures:
+        raise DataError("The parity gate needs pictures of `select` to compare; there are none.")
     classifier, record = load_checkpoint(checkpoint)
     preprocessing = Preprocessing.from_json(record.preprocessing)
     spec = model_spec(preprocessing.size_px, record.feature_dim)

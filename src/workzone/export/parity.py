@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workzone.bundle.model import ParityReport
-from workzone.core.errors import ArtifactError, DataError
+from workzone.core.errors import ArtifactError
 from workzone.core.observer import Observer
 from workzone.engine.backend import Backend
 from workzone.imaging.decode import ImageInput
@@ -38,19 +38,19 @@ def check_parity(
 
     Raises:
         ArtifactError: A logit differs by more than the tolerance, or is not finite.
-        DataError: There are no pictures, or one cannot be decoded.
+        DataError: A picture cannot be decoded.
     """
-    if not pictures:
-        raise DataError("The parity gate needs pictures to compare; `select` has none.")
     ours: list[tuple[F32, F32]] = []
     theirs: list[tuple[F32, F32]] = []
+    done = 0
     for part in _parts(pictures, preprocessing.max_batch):
         pixels = preprocessing.prepare(part)
         theirs.append(ancestor(pixels))
         output = backend.run(pixels[:, None])
         ours.append((output.logits, output.features))
-        observer.progress("parity", sum(len(logits) for logits, _ in ours), len(pictures))
-    report = _compare(ours, theirs, tolerance)
+        done += len(part)
+        observer.progress("parity", min(done, len(pictures)), len(pictures))
+    report = _compare(ours, theirs, len(pictures), tolerance)
     if not report.max_abs_logit <= tolerance:  # so that a NaN fails
         raise ArtifactError(
             f"The frozen model differs from its torch ancestor by up to {report.max_abs_logit:.3g} in the "
@@ -61,11 +61,13 @@ def check_parity(
 
 
 def _parts(pictures: Sequence[ImageInput], largest: int) -> list[Sequence[ImageInput]]:
-    rest = range(1, len(pictures), largest)
-    return [pictures[:1], *(pictures[start : start + largest] for start in rest)]
+    rest = pictures[1:] or [pictures[0]] * min(2, largest)
+    return [pictures[:1], *(rest[start : start + largest] for start in range(0, len(rest), largest))]
 
 
-def _compare(ours: list[tuple[F32, F32]], theirs: list[tuple[F32, F32]], tolerance: float) -> ParityReport:
+def _compare(
+    ours: list[tuple[F32, F32]], theirs: list[tuple[F32, F32]], n_pictures: int, tolerance: float
+) -> ParityReport:
     logits, features = (np.concatenate(column).astype(np.float64) for column in zip(*ours, strict=True))
     expected, ancestral = (np.concatenate(column).astype(np.float64) for column in zip(*theirs, strict=True))
     if not (np.isfinite(logits).all() and np.isfinite(expected).all()):
@@ -74,7 +76,7 @@ def _compare(ours: list[tuple[F32, F32]], theirs: list[tuple[F32, F32]], toleran
         )
     off = np.abs(logits - expected)
     return ParityReport(
-        n_pictures=len(logits),
+        n_pictures=n_pictures,
         tolerance=tolerance,
         max_abs_logit=float(off.max()),
         mean_abs_logit=float(off.mean()),

@@ -86,7 +86,7 @@ class OnnxBackbone(nn.Module):
 
     def extract(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return features float32 [B, D] of pixels float32 [B, 3, H, W], normalised."""
-        step = self.layout.batch or len(pixels)
+        step = self.layout.batch or max(1, len(pixels))
         parts = [self._run(pixels[at : at + step]) for at in range(0, len(pixels), step)]
         return np.concatenate(parts) if parts else np.zeros((0, self.feature_dim), np.float32)
 

@@ -13,9 +13,11 @@ from workzone.core.observer import Observer
 from workzone.core.types import Role
 from workzone.data.dataset import DataSet, open_dataset
 from workzone.data.grants import Grant
+from workzone.data.summary import summarise
+from workzone.export.card import DataFacts
 from workzone.phases.baseline import baseline_phase
 from workzone.phases.calibrate import calibrate_phase
-from workzone.phases.evaluate import evaluate_phase
+from workzone.phases.evaluate import DataSetFacts, evaluate_phase
 from workzone.phases.freeze import freeze_phase
 from workzone.phases.pack import pack_phase
 from workzone.phases.policy import policy_phase
@@ -65,7 +67,9 @@ def build_run(
     runner = Runner(
         store=ArtifactStore(out),
         # Another recipe in the same directory is another look at the data; a resumed run is not.
-        grantor=DataSetGrantor(dataset, ledger, run=f"{out.resolve()}#{sha256_json(recipe.model_dump(mode='json'))[:12]}"),
+        grantor=DataSetGrantor(
+            dataset, ledger, run=f"{out.resolve()}#{sha256_json(recipe.model_dump(mode='json'))[:12]}"
+        ),
         observer=observer,
         clock=clock,
         package_version=version("workzone"),
@@ -75,6 +79,17 @@ def build_run(
 
 def build_phases(recipe: Recipe, dataset: DataSet, ledger: Path) -> list[Phase]:
     """Return the phases of a recipe, in no particular order: the graph orders them."""
+    summary = summarise(dataset)
+    facts = DataSetFacts(dataset.name, dataset.revision, dataset.licence, dataset.sha256)
+    data = DataFacts(
+        name=dataset.name,
+        revision=dataset.revision,
+        licence=dataset.licence,
+        sha256=dataset.sha256,
+        n_pictures=summary.total.pictures,
+        n_groups=summary.total.groups,
+        synthetic=summary.n_synthetic == summary.total.pictures,
+    )
     phases = [
         split_phase(dataset, recipe.split),
         train_phase(recipe.train, recipe.preprocessing),
@@ -82,7 +97,7 @@ def build_phases(recipe: Recipe, dataset: DataSet, ledger: Path) -> list[Phase]:
         *(predict_phase(role) for role in PREDICTED),
         calibrate_phase(recipe.calibrate),
         policy_phase(recipe.policy),
-        evaluate_phase(recipe.evaluate, dataset_name=dataset.name, ledger=ledger),
-        pack_phase(recipe.pack, recipe.name, dataset),
+        evaluate_phase(recipe.evaluate, facts, ledger),
+        pack_phase(recipe.pack, recipe.name, data),
     ]
     return [*phases, baseline_phase()] if recipe.evaluate.baseline else phases

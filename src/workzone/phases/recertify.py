@@ -57,7 +57,10 @@ def recertify(
         ConfigError: A rate is out of range, or `out` holds files.
     """
     split = make_split(
-        dataset, Fractions(train=0.0, select=SELECT_SHARE, calib=1 - SELECT_SHARE, test=0.0), seed, observer=observer
+        dataset,
+        Fractions(train=0.0, select=SELECT_SHARE, calib=1 - SELECT_SHARE, test=0.0),
+        seed,
+        observer=observer,
     )
     grant = Grant("recertify", frozenset({Role.SELECT, Role.CALIB}), dataset, ledger, run=str(out))
     select = _scored(predictor, grant.open(split, Role.SELECT), observer)

@@ -54,7 +54,12 @@ class SplitSection(Section):
     train: float = Field(0.40, gt=0, lt=1, description="Share of groups.")
     select: float = Field(0.15, gt=0, lt=1, description="Share of groups.")
     calib: float = Field(0.25, gt=0, lt=1, description="Share of groups.")
-    test: float = Field(0.20, gt=0, lt=1, description="Share of groups; with folds the fold is test, and the rest share what is left.")
+    test: float = Field(
+        0.20,
+        gt=0,
+        lt=1,
+        description="Share of groups; with folds the fold is test, and the rest share what is left.",
+    )
     seed: int = 0
     folds: int | None = Field(None, ge=2, description="Group k-fold: number of folds.")
     fold: int = Field(0, ge=0, description="Group k-fold: which fold is test.")
@@ -78,6 +83,14 @@ class PreprocessingSection(Section):
 
     size_px: int = Field(128, ge=32, le=1024, description="Side of the square input.")
     geometry: Geometry = Field(Geometry.SQUASH, description="letterbox, crop or squash.")
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, float, float] | None = Field(
+        None, description="Subtracted, on the 0..255 scale; by default what the backbone was trained with."
+    )
+    scale: tuple[float, float, float] | None = Field(
+        None, description="Multiplied by, per grey level; by default what the backbone was trained with."
+    )
+    max_batch: int = Field(32, ge=1, le=4096, description="Pictures through the network at once.")
 
 
 class FreezeSection(Section):
@@ -98,7 +111,9 @@ class PolicySection(Section):
 
     alpha: float = Field(0.02, gt=0, lt=1, description="Largest selective FNR promised.")
     delta: float = Field(0.05, gt=0, lt=1, description="One minus the confidence of the promise.")
-    beta: float = Field(0.05, gt=0, lt=1, description="Share of negatives of `select` called road work at t_hi.")
+    beta: float = Field(
+        0.05, gt=0, lt=1, description="Share of negatives of `select` called road work at t_hi."
+    )
     grid_size: int = Field(200, ge=10, le=10_000, description="Candidate values of t_lo.")
 
 
@@ -115,7 +130,6 @@ class PackSection(Section):
     """The bundle."""
 
     golden: int = Field(6, ge=2, le=64, description="Rendered pictures whose answers are sealed in.")
-    licence: str = Field("", description="Licence of the data set, for the card, where it does not say itself.")
 
 
 class Recipe(Section):

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from workzone.core.errors import ConfigError
 from workzone.core.observer import Observer
-from workzone.core.types import Opening, Role
+from workzone.core.types import Lineage, Opening, Role
 from workzone.storage.hashing import sha256_json
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -47,6 +47,7 @@ class PhaseContext:
     Attributes:
         inputs: Artifact name → its directory, verified just before; to be read only.
         input_sha256: Artifact name → its content hash.
+        lineage: Every (split, role) that the inputs derive from, those that are only cited left out.
         output: An empty directory that becomes the artifact when `run` returns. A kill loses it.
         work: A directory that survives a kill, for checkpoints and caches: a run with the same key (see
             `Phase.key`) finds it as it was left. Removed once the artifact is sealed.
@@ -57,6 +58,7 @@ class PhaseContext:
 
     inputs: Mapping[str, Path]
     input_sha256: Mapping[str, str]
+    lineage: Lineage
     output: Path
     work: Path
     grant: Grant
@@ -75,6 +77,8 @@ class Phase:
         output: Name, and kind, of the one artifact it makes.
         roles: The parts of a split that it may open.
         config: All settings that change the output, as a JSON value.
+        cites: Those of the inputs that the output quotes, for a reader, and does not derive from: they count
+            for the key, not for the lineage. What is cited must not change any answer.
         run: Fills `PhaseContext.output`; equal inputs and configuration must give equal bytes.
     """
 
@@ -85,6 +89,7 @@ class Phase:
     roles: frozenset[Role]
     config: Any
     run: Callable[[PhaseContext], None]
+    cites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for word in (self.name, self.output, *self.inputs):
@@ -95,6 +100,8 @@ class Phase:
                 )
         if len(set(self.inputs)) != len(self.inputs):
             raise ConfigError(f"Phase '{self.name}' names an input twice: {', '.join(self.inputs)}.")
+        if not set(self.cites) <= set(self.inputs):
+            raise ConfigError(f"Phase '{self.name}' cites what it does not read: {', '.join(self.cites)}.")
 
     def config_sha256(self) -> str:
         """Return the hash of the configuration.

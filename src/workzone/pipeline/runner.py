@@ -98,7 +98,9 @@ class Runner:
     def _make(self, phase: Phase, record: RunRecord) -> None:
         opened = {name: self.store.open(name) for name in phase.inputs}
         input_sha256 = {name: manifest.sha256 for name, (_, manifest) in opened.items()}
-        inherited = merge_lineages(manifest.lineage for _, manifest in opened.values())
+        inherited = merge_lineages(
+            manifest.lineage for name, (_, manifest) in opened.items() if name not in phase.cites
+        )
         check_lineage(phase.output, inherited)  # hours earlier than at the end
         work = self._work(phase, phase.key(input_sha256))
         self._clear_work(phase, keep=work)
@@ -109,6 +111,7 @@ class Runner:
                 PhaseContext(
                     inputs={name: path for name, (path, _) in opened.items()},
                     input_sha256=input_sha256,
+                    lineage=inherited,
                     output=output,
                     work=work,
                     grant=grant,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from workzone.core.observer import Observer, track
 from workzone.imaging.decode import ImageInput, decode_image
 from workzone.imaging.geometry import Geometry, resize_to
-from workzone.metrics.classification import auroc
+from workzone.metrics.classification import auroc, best_mcc_threshold
 from workzone.storage.arrays import read_npz
 from workzone.storage.atomic import write_npz
 
@@ -38,10 +38,12 @@ class ColourHistogramModel:
     Attributes:
         weights: float64 [D].
         bias: Added to the product.
+        threshold: The logit from which it calls road work: the best MCC on `select`.
     """
 
     weights: NDArray[np.float64]
     bias: float
+    threshold: float
 
     def logits(self, histograms: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the logits [N] of histograms [N, D]."""
@@ -79,9 +81,14 @@ def fit_colour_histogram(
 
     best: tuple[float, ColourHistogramModel] | None = None
     for penalty in PENALTIES:
-        fitted = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced").fit(train, train_labels)
-        model = ColourHistogramModel(fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0]))
-        score = float(auroc(select_labels, model.logits(select)))
+        fitted = LogisticRegression(C=penalty, max_iter=2000, class_weight="balanced").fit(
+            train, train_labels
+        )
+        weights, bias = fitted.coef_[0].astype(np.float64), float(fitted.intercept_[0])
+        logits = select @ weights + bias
+        score = float(auroc(select_labels, logits))
+        threshold, _ = best_mcc_threshold(select_labels, logits)
+        model = ColourHistogramModel(weights, bias, float(threshold))
         if best is None or score > best[0]:
             best = (score, model)
     assert best is not None
@@ -90,7 +97,10 @@ def fit_colour_histogram(
 
 def write_colour_histogram(directory: Path, model: ColourHistogramModel) -> None:
     """Write the model into an artifact's directory."""
-    write_npz(directory / FILE_NAME, {"weights": model.weights, "bias": np.array([model.bias])})
+    write_npz(
+        directory / FILE_NAME,
+        {"weights": model.weights, "bias_and_threshold": np.array([model.bias, model.threshold])},
+    )
 
 
 def read_colour_histogram(directory: Path) -> ColourHistogramModel:
@@ -100,4 +110,5 @@ def read_colour_histogram(directory: Path) -> ColourHistogramModel:
         ArtifactError: The file is missing or broken.
     """
     arrays = read_npz(directory / FILE_NAME, MAX_FILE_BYTES)
-    return ColourHistogramModel(arrays["weights"], float(arrays["bias"][0]))
+    bias, threshold = arrays["bias_and_threshold"].tolist()
+    return ColourHistogramModel(arrays["weights"], bias, threshold)
