@@ -1,4 +1,7 @@
-"""Interleaved timing of alternatives, and the description of the machine it was done on."""
+"""Interleaved timing of alternatives, and the description of the machine it was done on.
+
+Knows callables and clocks; does not know what is compared.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 LIBRARIES = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "torch", "transformers")
+REPEATS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,8 @@ class Result:
     """One comparison.
 
     `ratio` is how many times faster `contender` is than `baseline` (medians of interleaved repeats), `low` and
-    `high` the smallest and largest ratio of a single pair.
+    `high` the smallest and largest ratio of a single pair. `contender_ms` and `baseline_ms` are the medians
+    behind it, in milliseconds per item: a picture, where pictures are worked on.
     """
 
     benchmark: str
@@ -28,6 +33,8 @@ class Result:
     ratio: float
     low: float
     high: float
+    contender_ms: float
+    baseline_ms: float
     repeats: int
     note: str = ""
 
@@ -37,44 +44,64 @@ def compare(
     baseline: tuple[str, Callable[[], object]],
     contenders: Mapping[str, Callable[[], object]],
     *,
-    repeats: int = 7,
+    repeats: int = REPEATS,
+    items: int = 1,
     note: str = "",
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Result]:
     """Time each contender and the baseline in turn, `repeats` times, after one warm-up of each.
 
     Interleaving lets a slow spell of the machine hit all alike.
+
+    Args:
+        benchmark: What is compared.
+        baseline: Name and call of what the others are measured against.
+        contenders: Calls by name; each does the baseline's work.
+        repeats: Timed calls of each, at least 1.
+        items: How many pictures (or starts) one call works through.
+        note: What a reader must know.
+        clock: Seconds that pass, from any origin.
     """
-    runs = {baseline[0]: baseline[1], **contenders}
-    for run in runs.values():
-        run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    slow = seconds[baseline[0]]
+    name, call = baseline
+    runs = {name: call, **contenders}
+    seconds = _interleaved(runs, repeats, clock)
     results = []
-    for name in contenders:
-        pairs = [b / c for b, c in zip(slow, seconds[name], strict=True)]
-        ratio = statistics.median(slow) / statistics.median(seconds[name])
+    for contender in contenders:
+        pairs = [slow / fast for slow, fast in zip(seconds[name], seconds[contender], strict=True)]
+        slow, fast = statistics.median(seconds[name]), statistics.median(seconds[contender])
         results.append(
             Result(
-                benchmark,
-                name,
-                baseline[0],
-                round(ratio, 2),
-                round(min(pairs), 2),
-                round(max(pairs), 2),
-                repeats,
-                note,
+                benchmark=benchmark,
+                contender=contender,
+                baseline=name,
+                ratio=round(slow / fast, 2),
+                low=round(min(pairs), 2),
+                high=round(max(pairs), 2),
+                contender_ms=round(1000 * fast / items, 3),
+                baseline_ms=round(1000 * slow / items, 3),
+                repeats=repeats,
+                note=note,
             )
         )
     return results
 
 
+def _interleaved(
+    runs: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    for run in runs.values():
+        run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, run in runs.items():
+            start = clock()
+            run()
+            seconds[name].append(clock() - start)
+    return seconds
+
+
 def machine() -> dict[str, object]:
-    """Describe the processor and the libraries: without them a ratio means little."""
+    """Describe the processor, what else it does, and the libraries: without them a ratio means little."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -85,6 +112,7 @@ def machine() -> dict[str, object]:
     return {
         "processor": model,
         "cores": len(os.sched_getaffinity(0)),
+        "load_1_min": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.harness import Result, compare
+from benchmarks.harness import REPEATS, Result, compare
 from benchmarks.subjects import street_jpegs, tiny_bundle
 
 
@@ -16,7 +16,8 @@ def _python(*arguments: str) -> Callable[[], object]:
     return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
 
 
-def run() -> list[Result]:
+def run(repeats: int = REPEATS) -> list[Result]:
+    """Compare both with importing the training stack."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = tiny_bundle(Path(folder))
         picture = Path(folder) / "street.jpg"
@@ -29,6 +30,6 @@ def run() -> list[Result]:
                 "workzone --help": _python("-m", "workzone", "--help"),
                 "open a bundle and answer": _python("-c", answer),
             },
-            repeats=5,
+            repeats=repeats,
             note="each in a fresh interpreter",
         )

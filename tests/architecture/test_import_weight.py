@@ -34,7 +34,8 @@ def test_help_loads_nothing_of_weight(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["engine.predictor", "engine.batch", "bundle.reader", "bundle.recertify",
-                                     "policy.threshold", "imaging.preprocessing", "pipeline.runner"])  # fmt: skip
+                                     "policy.threshold", "imaging.preprocessing",
+                                     "pipeline.runner"])  # fmt: skip
 def test_the_serving_path_never_imports_torch(package: str, tmp_path: Path) -> None:
     assert not loaded(f"import workzone.{package}", tmp_path) & set(HEAVY)
 

@@ -71,7 +71,8 @@ def violations(package: str, tree: ast.Module) -> list[str]:
 
 
 @pytest.mark.parametrize(("package", "path", "tree"), [
-    pytest.param(package, path, tree, id=path.relative_to(SOURCE).as_posix()) for package, path, tree in modules()
+    pytest.param(package, path, tree, id=path.relative_to(SOURCE).as_posix())
+    for package, path, tree in modules()
 ])  # fmt: skip
 def test_imports_run_along_the_edges(package: str, path: Path, tree: ast.Module) -> None:
     if package in {"__init__.py", "__main__.py", "cli"}:
@@ -115,7 +116,7 @@ def test_only_pack_cites_the_report() -> None:
 
 
 def test_phases_get_samples_only_through_grants() -> None:
-    """The table of a data set holds all roles at once; only its owner, `data`, and the split phase read it."""
+    """The table of a data set holds all roles at once; only `data` and the split phase read it."""
     for package, path, tree in modules():
         if package not in {"phases", "training"} or path.name in {"split.py"}:
             continue

@@ -61,7 +61,7 @@ def tiny_samples(directory: Path, n: int, seed: int) -> TinySamples:
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks this small gain nothing from a second thread, and on a busy machine lose much waiting for it."""
+    """Networks this small gain nothing from a second thread, and on a busy machine lose much by it."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

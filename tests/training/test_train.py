@@ -116,7 +116,7 @@ def test_a_part_without_one_of_the_classes_is_refused(
 def test_a_training_that_diverges_says_so(
     parts: Any, settings: TrainSettings, preprocessing: Preprocessing, tmp_path: Path, recorder: Any
 ) -> None:
-    broken = preprocessing.model_copy(update={"scale": (1e38,) * 3})
+    broken = preprocessing.model_copy(update={"scale": (1e36,) * 3})
     with pytest.raises(ConfigError, match=r"diverged in epoch 1.*learning_rate"):
         train(*parts, settings, broken, tmp_path / "work", tmp_path / "out", recorder)
 

@@ -30,7 +30,8 @@ def verify(bundle: BundlePath, json: Json = False) -> None:
         return
     out.print(f"[green]verified[/green] {bundle}  digest {opened.digest[:16]}")
     out.print(
-        f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered as sealed."
+        f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered "
+        "as sealed."
     )
     out.print("This shows that nothing was changed, not who made it.")
 
@@ -65,8 +66,8 @@ def recertify(
 ) -> None:
     """Make a new bundle of the same model, certified on DATASET. No training, no torch.
 
-    Exits with 3 where the data do not suffice for a certificate; the bundle is written all the same, and defers what
-    it cannot promise.
+    Exits with 3 where the data do not suffice for a certificate; the bundle is written all the same, and
+    defers what it cannot promise.
     """
     from workzone.data.dataset import open_dataset
     from workzone.engine.predictor import open_predictor

@@ -125,7 +125,8 @@ def _render_once(recipe: Recipe, data: Path, *, quiet: bool) -> None:
         expected = rendered_revision(recipe.render.seed, recipe.render.sequences, recipe.render.frames)
         if found != expected:
             raise ConfigError(
-                f"'{data}' is revision '{found}', the recipe renders '{expected}'. Remove it, or use another --out."
+                f"'{data}' is revision '{found}', the recipe renders '{expected}'. Remove it, or use another "
+                "--out."
             )
         return
     with ConsoleObserver(quiet=quiet) as observer:

@@ -44,6 +44,6 @@ def certificate(
     out.print(table)
     out.print(
         f"A model that misses {expected_miss:g} of the positives it answers is certified with a chance of "
-        f"{plan.power:.0%} by {plan.groups_for_power} answered positive groups. Groups that it defers do not count: "
-        "label more by that share."
+        f"{plan.power:.0%} by {plan.groups_for_power} answered positive groups. Groups that it defers do "
+        "not count: label more by that share."
     )

@@ -63,8 +63,8 @@ def print_measures(document: dict[str, Any]) -> None:
     else:
         out.print(
             f"Certified: at most {certificate['alpha']:g} of answered road work is called 'none' "
-            f"(confidence {1 - certificate['delta']:g}; {certificate['misses']} of {certificate['n']} groups; "
-            f"bound {certificate['bound']:.4f})."
+            f"(confidence {1 - certificate['delta']:g}; {certificate['misses']} of {certificate['n']} "
+            f"groups; bound {certificate['bound']:.4f})."
         )
     measures = {measure["name"]: measure for measure in document["evaluation"]["measures"]}
     table = Table("measure on test", "value", "interval", "groups")
@@ -76,7 +76,8 @@ def print_measures(document: dict[str, Any]) -> None:
     if baseline is not None:
         difference = baseline["mcc_difference"]
         out.print(
-            f"MCC ahead of the {baseline['name']} by {_number(difference['estimate'])} ({_interval(difference)})."
+            f"MCC ahead of the {baseline['name']} by {_number(difference['estimate'])} "
+            f"({_interval(difference)})."
         )
     out.print(f"Runs that have opened this test split: {document['provenance']['test_openings']}.")
 

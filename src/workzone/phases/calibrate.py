@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from workzone.bundle.reader import AnyCalibrator
 from workzone.calibration.calibrators import FITTERS
 from workzone.core.lazy import resolve
 from workzone.phases.recipe import CalibrateSection
 from workzone.pipeline.phase import Phase, PhaseContext
-from workzone.policy.calibrators import Calibrator, calibrator_from_json, calibrator_to_json
+from workzone.policy.calibrators import calibrator_from_json, calibrator_to_json
 from workzone.storage.atomic import write_json
 from workzone.storage.jsonfile import read_json
 from workzone.storage.scores import read_scores
@@ -34,6 +35,6 @@ def calibrate_phase(settings: CalibrateSection) -> Phase:
     )
 
 
-def read_calibrator(context: PhaseContext) -> Calibrator:
+def read_calibrator(context: PhaseContext) -> AnyCalibrator:
     """Read the calibrator among a phase's inputs."""
     return calibrator_from_json(read_json(context.inputs["calibrator"] / FILE_NAME, MAX_BYTES))

@@ -1,7 +1,7 @@
-"""A new promise for an old model: certify a bundle on a labelled data set, without training and without torch.
+"""A new promise for an old model: certify a bundle on a labelled data set, with no training and no torch.
 
-The groups of the data set are dealt to `select` (where t_hi and the grid are frozen) and `calib` (where t_lo is
-certified and the calibrator fitted): nothing of the old policy is kept, because it was chosen elsewhere.
+The groups of the data set are dealt to `select` (where t_hi and the grid are frozen) and `calib` (where t_lo
+is certified and the calibrator fitted): nothing of the old policy is kept, because it was chosen elsewhere.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def recertify(
             "calibration_groups": len(np.unique(decided.groups)),
         },
         card_note=(
-            f"Certified on the data set '{dataset.name}' ({len(dataset)} pictures, hash {dataset.sha256[:12]}), "
-            f"{created:%Y-%m-%d}."
+            f"Certified on the data set '{dataset.name}' ({len(dataset)} pictures, hash "
+            f"{dataset.sha256[:12]}), {created:%Y-%m-%d}."
         ),
         created=created,
     )

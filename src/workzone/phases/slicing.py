@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def _hard_negatives(samples: Samples) -> SliceColumn:
     return SliceColumn("hard negative", tuple(sorted(found)), members)
 
 
-def _boxes(samples: Samples, column: str) -> Sequence[tuple[str, str, object]]:
+def _boxes(samples: Samples, column: str) -> Sequence[tuple[str, str, Any]]:
     assert samples.boxes is not None
     columns = (samples.boxes[name].to_pylist() for name in ("sample_id", "category", column))
     return list(zip(*columns, strict=True))

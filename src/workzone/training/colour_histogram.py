@@ -1,7 +1,7 @@
 """The baseline to beat: logistic regression on colour histograms.
 
-A classifier that orange alone could replace has learned nothing of road work. The baseline gets a fair chance: a
-joint histogram in HSV, square roots of its bins (Hellinger kernel), the penalty chosen on `select`.
+A classifier that orange alone could replace has learned nothing of road work. The baseline gets a fair
+chance: a joint histogram in HSV, square roots of its bins (Hellinger kernel), the penalty chosen on `select`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def colour_histogram(image_rgb_u8: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the square-rooted HSV histogram [D] of a picture; its squares sum to 1."""
     hsv = cv2.cvtColor(image_rgb_u8, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [0, 1, 2], None, list(BINS), [0, 180, 0, 256, 0, 256]).ravel()
-    return np.sqrt(counts.astype(np.float64) / counts.sum())
+    shares: NDArray[np.float64] = counts.astype(np.float64) / counts.sum()
+    return np.sqrt(shares)
 
 
 def colour_histograms(sources: Sequence[ImageInput], observer: Observer, task: str) -> NDArray[np.float64]:

@@ -39,9 +39,13 @@ def quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def own_torch_state() -> Iterator[None]:
-    """Use as many threads as this process may run on; restore threads and random state afterwards."""
+    """Use as many threads as this process may run on; restore threads and random state afterwards.
+
+    OMP_NUM_THREADS, which torch follows by itself, overrules it.
+    """
     threads = torch.get_num_threads()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
     try:
         with torch.random.fork_rng():
             yield
