@@ -22,9 +22,9 @@ REPEATS = 7
 class Result:
     """One comparison.
 
-    `ratio` is how many times faster `contender` is than `baseline` (medians of interleaved repeats), `low` and
-    `high` the smallest and largest ratio of a single pair. `contender_ms` and `baseline_ms` are the medians
-    behind it, in milliseconds per item: a picture, where pictures are worked on.
+    `ratio` is how many times faster `contender` is than `baseline` (medians of interleaved repeats), `low`
+    and `high` the smallest and largest ratio of a single pair. `contender_ms` and `baseline_ms` are the
+    medians behind it, in milliseconds per item: a picture, where pictures are worked on.
     """
 
     benchmark: str

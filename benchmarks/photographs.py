@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--bundle", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     dataset = open_dataset(arguments.dataset)
     model, baseline, statements = cross_validate(dataset, arguments.out, arguments.folds, arguments.overrides)
     result: dict[str, object] = {

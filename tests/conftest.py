@@ -21,6 +21,8 @@ class TinyRun:
 
     data: Path
     run: Path
+    settings: tuple[str, ...]
+    """What the run states beside the recipe and the data set."""
 
     @property
     def bundle(self) -> Path:
@@ -41,7 +43,7 @@ class TinyRun:
         """Copy data and run into `directory`."""
         shutil.copytree(self.data, directory / "data")
         shutil.copytree(self.run, directory / "run")
-        return TinyRun(directory / "data", directory / "run")
+        return TinyRun(directory / "data", directory / "run", self.settings)
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +52,11 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     from workzone.cli.app import run
 
     root = tmp_path_factory.mktemp("tiny")
-    made = TinyRun(root / "data", root / "run")
-    render = f"data render --out {made.data} --sequences {SEQUENCES} --frames {FRAMES} --workers 1"
-    assert run(render.split()) == 0
-    assert run(["run", "--recipe", "tiny", "--out", str(made.run), f"data.path={made.data}"]) == 0
-    return made
+    data, out = root / "data", root / "run"
+    assert run(f"data render --out {data} --sequences {SEQUENCES} --frames {FRAMES} --workers 1".split()) == 0
+    rest = ["--recipe", "tiny", "--out", str(out), f"data.path={data}"]
+    assert run(["run", *rest]) == 0
+    return TinyRun(data, out, ())
 
 
 @pytest.fixture(scope="session")

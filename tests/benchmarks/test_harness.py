@@ -7,7 +7,6 @@ import platform
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from benchmarks.harness import as_json, compare, machine
 
 

@@ -112,6 +112,19 @@ def test_swapped_labels_are_refused(scores_of, drawn, name):
         fit_calibrator(name, scores_of(scores.logits, 1 - scores.labels))
 
 
+def test_a_model_at_chance_gets_the_base_rate_from_a_map_that_still_rises(scores_of):
+    labels = np.array([0, 0, 0, 1] * 10)
+    logits = np.where(labels == 1, -0.5, 0.5) + np.random.default_rng(0).normal(
+        size=40
+    )  # leans the wrong way
+    assert np.corrcoef(logits, labels)[0, 1] < 0
+    fitted = fit_platt(scores_of(logits, labels))
+    assert fitted.slope > 0
+    assert fitted.apply(logits) == pytest.approx(
+        0.25, abs=0.03
+    )  # Platt's targets draw it a little to one half
+
+
 @pytest.mark.parametrize("name", FITTERS)
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_is_refused(scores_of, name, label):

@@ -94,14 +94,14 @@ def lenient(tiny_run, tmp_path_factory):
     """The run under a promise so weak that a handful of groups earn it, and what was run for it."""
     copy = tiny_run.copy(tmp_path_factory.mktemp("lenient"))
     before = tree(copy.run)
-    arguments = ["policy.alpha=0.6", "policy.delta=0.5", f"data.path={copy.data}"]
+    arguments = ["policy.alpha=0.6", "policy.delta=0.5", f"data.path={copy.data}", *copy.settings]
     assert run(["run", "--recipe", "tiny", "--out", str(copy.run), *arguments]) == 0
     return copy, before, arguments
 
 
 def test_a_second_run_does_nothing(tiny_run, capsys) -> None:
     before, ledger = tree(tiny_run.run), (tiny_run.data / "openings.jsonl").read_bytes()
-    planned = phases(capsys, "--out", str(tiny_run.run), f"data.path={tiny_run.data}")
+    planned = phases(capsys, "--out", str(tiny_run.run), f"data.path={tiny_run.data}", *tiny_run.settings)
     assert len(planned) == len(LINEAGE)
     assert {(phase["runs"], phase["reason"]) for phase in planned.values()} == {(False, "up to date")}
     assert tree(tiny_run.run) == before
@@ -111,7 +111,13 @@ def test_a_second_run_does_nothing(tiny_run, capsys) -> None:
 def test_a_dry_run_writes_nothing(tiny_run, tmp_path, capsys) -> None:
     before = tree(tiny_run.run), tree(tiny_run.data)
     changed = phases(
-        capsys, "--dry-run", "--out", str(tiny_run.run), f"data.path={tiny_run.data}", "train.epochs=5"
+        capsys,
+        "--dry-run",
+        "--out",
+        str(tiny_run.run),
+        f"data.path={tiny_run.data}",
+        *tiny_run.settings,
+        "train.epochs=5",
     )
     assert changed["split"]["runs"] is False
     assert changed["train"]["reason"] == "configuration changed"

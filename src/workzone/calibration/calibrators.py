@@ -29,6 +29,11 @@ FITTERS: Mapping[str, str] = MappingProxyType(
 TEMPERATURES = (0.02, 50.0)
 """Range of the temperature. Perfectly separated logits have their least NLL at 0, which is no probability."""
 
+SWAPPED_DEVIANCE = 25.0
+"""Twice the log likelihood that a falling map gains over a constant: five standard errors, were pictures
+independent. Below it, a falling map is taken for chance."""
+LEAST_SLOPE = 1e-6
+"""Per standard deviation of the logits: what keeps a calibrator strictly increasing where nothing is learned."""
 _NEWTON_STEPS = 200
 
 
@@ -81,8 +86,13 @@ def fit_platt(scores: Scores) -> PlattCalibrator:
     The targets (n₊+1)/(n₊+2) and 1/(n₋+2) keep the slope finite where the classes are perfectly separated
     (Platt 1999; Newton's method with halved steps as in Lin, Lin & Weng 2007).
 
+    Where the best slope is not positive (a model no better than chance on a small sample) the best increasing
+    map is a constant: then the slope is `LEAST_SLOPE` per standard deviation and every picture gets the base
+    rate, which is what such a model knows.
+
     Raises:
-        DataError: A class is missing, or the slope is not positive: higher logits do not mean road work.
+        DataError: A class is missing, all logits are equal, or the slope is negative beyond chance
+            (`SWAPPED_DEVIANCE`): higher logits then mean no road work.
     """
     logits, labels = _decided(scores)
     centre, spread = float(logits.mean()), float(logits.std())
@@ -95,14 +105,19 @@ def fit_platt(scores: Scores) -> PlattCalibrator:
     n_negative = len(labels) - n_positive
     targets = np.where(labels > 0, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
     scaled, offset = _newton((logits - centre) / spread, targets)
-    slope = scaled / spread
-    # 1e-9 of slope per standard deviation is rounding, not an effect
-    if scaled <= 1e-9:
-        raise DataError(
-            f"Platt scaling of {len(logits)} pictures has the slope {slope:.3g}: higher logits do not mean "
-            "road work here. Look for swapped labels or an untrained model."
+    if scaled < LEAST_SLOPE:
+        constant = float(np.log(targets.mean() / (1.0 - targets.mean())))
+        x = (logits - centre) / spread
+        gain = _cross_entropy(np.full_like(x, constant), targets) - _cross_entropy(
+            scaled * x + offset, targets
         )
-    return PlattCalibrator(slope=slope, intercept=offset - scaled * centre / spread)
+        if 2 * gain > SWAPPED_DEVIANCE:
+            raise DataError(
+                f"Platt scaling of {len(logits)} pictures has the slope {scaled / spread:.3g}: higher logits mean "
+                "no road work here, and that is no accident. Look for swapped labels."
+            )
+        scaled, offset = LEAST_SLOPE, constant
+    return PlattCalibrator(slope=scaled / spread, intercept=offset - scaled * centre / spread)
 
 
 def _decided(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

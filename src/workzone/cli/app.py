@@ -6,11 +6,10 @@ import logging
 from collections.abc import Sequence
 
 import typer
-from rich.markup import escape
 
 from workzone import __version__
 from workzone.cli import bundle, data, pipeline, plan, predict
-from workzone.cli.console import ExitCode, err
+from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
 
 app = typer.Typer(
@@ -72,4 +71,4 @@ def run(arguments: Sequence[str]) -> int:
 
 def _say(error: BaseException) -> None:
     """Print the sentence; what it quotes may look like markup."""
-    err.print(f"[red]error[/red] {escape(str(error))}")
+    err.print(f"[red]error[/red] {shown(error)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, out
+from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, out, shown
 
 if TYPE_CHECKING:
     from workzone.bundle.reader import Bundle
@@ -28,7 +28,7 @@ def verify(bundle: BundlePath, json: Json = False) -> None:
     if json:
         emit_json({"bundle": str(bundle), "verified": True, "digest": opened.digest})
         return
-    out.print(f"[green]verified[/green] {bundle}  digest {opened.digest[:16]}")
+    out.print(f"[green]verified[/green] {shown(bundle)}  digest {opened.digest[:16]}")
     out.print(
         f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered "
         "as sealed."
@@ -49,7 +49,7 @@ def show(bundle: BundlePath, json: Json = False) -> None:
 
     table = Table(show_header=False, box=None)
     for key, value in _summary(opened).items():
-        table.add_row(f"[bold]{key.replace('_', ' ')}[/bold]", "–" if value is None else str(value))
+        table.add_row(f"[bold]{key.replace('_', ' ')}[/bold]", "–" if value is None else shown(value))
     out.print(table)
 
 
@@ -100,7 +100,7 @@ def recertify(
         )
     else:
         out.print(certificate.statement if certificate else str(made.policy.refusal))
-        out.print(f"Bundle: {made.bundle}")
+        out.print(f"Bundle: {shown(made.bundle)}")
     if certificate is None:
         raise typer.Exit(ExitCode.GATE_NOT_MET)
 

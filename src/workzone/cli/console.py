@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -34,20 +35,28 @@ class ExitCode(IntEnum):
     GATE_NOT_MET = 3
 
 
-out = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 120
+"""Columns of a table where no terminal says how wide it is."""
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 """Results."""
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress, notes and errors: a pipe sees none of it."""
 
 
+def shown(text: object) -> str:
+    """Return a text that comes from outside as it can be printed: not as markup, and bytes that are no text escaped."""
+    return escape(str(text).encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
 def emit_json(value: Any) -> None:
-    """Write one JSON document for machines to standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write one JSON document for machines to standard output, in ASCII: file names may hold what is no text."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def emit_json_line(value: Any) -> None:
     """Write one JSON line to standard output and flush it, so that a pipe sees it at once."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
@@ -103,7 +112,7 @@ class ConsoleObserver:
     def note(self, message: str) -> None:
         """Print one sentence."""
         if not self._quiet:
-            err.print(f"[yellow]note[/yellow] {message}", markup=True)
+            err.print(f"[yellow]note[/yellow] {shown(message)}")
 
     def _move_bar(self, task: str, done: int, total: int | None, *, show: bool) -> None:
         bars = self._bars

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from workzone.cli.console import ConsoleObserver, emit_json, out
+from workzone.cli.console import ConsoleObserver, emit_json, out, shown
 
 app = typer.Typer(help="Make, import, split and look at data sets.", no_args_is_help=True)
 importers = typer.Typer(help="Bring pictures from elsewhere into a data set.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def render(
     if json:
         emit_json({"dataset": str(out_dir), "pictures": dataset.samples.num_rows, "sha256": dataset.sha256})
     else:
-        out.print(f"{dataset.samples.num_rows} pictures in {out_dir}  (hash {dataset.sha256[:12]})")
+        out.print(f"{dataset.samples.num_rows} pictures in {shown(out_dir)}  (hash {dataset.sha256[:12]})")
 
 
 @importers.command()
@@ -106,7 +106,7 @@ def folder(
         )
     else:
         print_summary(summary)
-        out.print(f"Data set: {out_dir}")
+        out.print(f"Data set: {shown(out_dir)}")
 
 
 @app.command()
@@ -149,7 +149,7 @@ def split(
         emit_json({"split": str(out_dir), "split_sha256": made.sha256, **asdict(summary)})
     else:
         print_summary(summary)
-        out.print(f"Split: {out_dir}")
+        out.print(f"Split: {shown(out_dir)}")
 
 
 @app.command()
@@ -181,4 +181,4 @@ def show(
         return
     print_summary(summary)
     if sheet is not None:
-        out.print(f"Contact sheet: {sheet}")
+        out.print(f"Contact sheet: {shown(sheet)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workzone.cli.console import ConsoleObserver, emit_json, out
+from workzone.cli.console import ConsoleObserver, emit_json, out, shown
 
 if TYPE_CHECKING:
     from workzone.phases.recipe import Recipe
@@ -90,7 +90,7 @@ def demo(
     out.print(statement)
     _print_products(out_dir)
     out.print(
-        f"{picture}  probability {answer.probability:.3f}  {answer.verdict}  {answer.latency_ms:.0f} ms"
+        f"{shown(picture)}  probability {answer.probability:.3f}  {answer.verdict}  {answer.latency_ms:.0f} ms"
     )
 
 
@@ -109,7 +109,7 @@ def report(
         emit_json(document)
         return
     print_measures(document)
-    out.print(f"Page: {directory / 'report.html'}")
+    out.print(f"Page: {shown(directory / 'report.html')}")
 
 
 def _render_once(recipe: Recipe, data: Path, *, quiet: bool) -> None:
@@ -164,4 +164,4 @@ def _print_plan(planned: list[PlannedPhase]) -> None:
 def _print_products(target: Path) -> None:
     for name, path in (("Bundle", target / "bundle"), ("Report", target / "report" / "report.html")):
         if path.exists():
-            out.print(f"{name}: {path}")
+            out.print(f"{name}: {shown(path)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, emit_json_line, out
+from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, emit_json_line, out, shown
 
 if TYPE_CHECKING:
     from workzone.engine.predictor import Predictor
@@ -76,14 +76,12 @@ def _to_file(
         emit_json({"out": str(out_file), "pictures": summary.pictures, "failed": summary.failed})
     else:
         failures = f", {summary.failed} without an answer (see the column 'error')" if summary.failed else ""
-        out.print(f"{summary.pictures} pictures in {out_file}{failures}")
+        out.print(f"{summary.pictures} pictures in {shown(out_file)}{failures}")
     return summary.failed
 
 
 def _to_console(rows: Iterable[ResultRow], *, json: bool) -> int:
     from dataclasses import asdict
-
-    from rich.markup import escape
 
     colours = {"roadwork": "yellow", "none": "green", "defer": "cyan"}
     failed = 0
@@ -92,11 +90,11 @@ def _to_console(rows: Iterable[ResultRow], *, json: bool) -> int:
         if json:
             emit_json_line(asdict(row))
         elif row.error is not None:
-            out.print(f"[red]error[/red] {escape(row.error)}")
+            out.print(f"[red]error[/red] {shown(row.error)}")
         else:
             verdict = str(row.verdict)
             out.print(
-                f"{escape(row.image)}  probability {row.probability:.3f}  "
+                f"{shown(row.image)}  probability {row.probability:.3f}  "
                 f"[{colours[verdict]}]{verdict}[/{colours[verdict]}]  {row.latency_ms:.0f} ms"
             )
     return failed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from workzone.cli.console import out
+from workzone.cli.console import out, shown
 
 if TYPE_CHECKING:
     from workzone.data.summary import DataSetSummary, Tally
@@ -21,10 +21,10 @@ SHOWN_MEASURES = (
 def print_summary(summary: DataSetSummary) -> None:
     """Print counts by role, condition and source, then the objects."""
     out.print(
-        f"[bold]{summary.name}[/bold] revision {summary.revision}, licence {summary.licence}, "
+        f"[bold]{shown(summary.name)}[/bold] revision {shown(summary.revision)}, licence {shown(summary.licence)}, "
         f"hash {summary.sha256[:12]}"
     )
-    table = Table("", "", "pictures", "groups", "road work", "of groups", "none", "unknown", "ambiguous")
+    table = Table("", "", "pictures", "groups", "road work", "its groups", "none", "unknown", "ambiguous")
     for column in table.columns[2:]:
         column.justify = "right"
     _add(table, "all", (summary.total,))
@@ -35,7 +35,7 @@ def print_summary(summary: DataSetSummary) -> None:
         objects = Table("object", "", "boxes", "pictures")
         for box in summary.boxes:
             if box.category != "context":
-                objects.add_row(box.type, box.category, str(box.boxes), str(box.pictures))
+                objects.add_row(shown(box.type), box.category, str(box.boxes), str(box.pictures))
         out.print(objects)
 
 
@@ -50,7 +50,7 @@ def _add(table: Table, name: str, tallies: Sequence[Tally]) -> None:
             tally.unknown,
             tally.ambiguous,
         )
-        table.add_row("" if place else name, tally.value or "not stated", *map(str, counts))
+        table.add_row("" if place else name, shown(tally.value or "not stated"), *map(str, counts))
     table.add_section()
 
 

@@ -42,6 +42,12 @@ class AugmentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     flip: float = Field(0.5, ge=0, le=1, description="Probability of mirroring left and right.")
+    warp: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Probability of zoom, rotation and stretch: they blur a cone of few pixels.",
+    )
     zoom: float = Field(0.20, ge=0, lt=1, description="Scale is drawn log-uniformly from 1/(1+z) to 1+z.")
     shift: float = Field(0.10, ge=0, lt=1, description="Largest displacement, as a share of the side.")
     rotate_deg: float = Field(4.0, ge=0, le=180, description="Largest rotation, in degrees.")
@@ -51,15 +57,15 @@ class AugmentSettings(BaseModel):
     saturation: float = Field(0.25, ge=0, le=1, description="Largest relative change of chroma.")
     colour_cast: float = Field(0.06, ge=0, lt=1, description="Largest relative change of a channel.")
     gamma: float = Field(0.15, ge=0, lt=1, description="Gamma is drawn log-uniformly from 1/(1+g) to 1+g.")
-    weather: float = Field(0.08, ge=0, le=1, description="Probability of fog, rain, snow or darkness.")
+    weather: float = Field(0.05, ge=0, le=1, description="Probability of fog, rain, snow or darkness.")
     camera: float = Field(
-        0.15, ge=0, le=1, description="Probability of noise, blur, compression, resampling or a dirty lens."
+        0.08, ge=0, le=1, description="Probability of noise, blur, compression, resampling or a dirty lens."
     )
     erase: float = Field(0.0, ge=0, le=1, description="Probability of one small grey patch.")
 
 
 NO_AUGMENTATION = AugmentSettings(
-    flip=0, zoom=0, shift=0, rotate_deg=0, stretch=0, brightness=0, contrast=0, saturation=0, colour_cast=0,
+    flip=0, warp=0, zoom=0, shift=0, rotate_deg=0, stretch=0, brightness=0, contrast=0, saturation=0, colour_cast=0,
     gamma=0, weather=0, camera=0, erase=0,
 )  # fmt: skip
 
@@ -74,7 +80,9 @@ def augment(image_rgb_u8: U8, settings: AugmentSettings, rng: np.random.Generato
     """
     # A fixed number of draws for every decision, so that one setting does not shift another's randomness.
     chances = rng.random(5)
-    image = _move(image_rgb_u8, settings, rng, mirrored=bool(chances[0] < settings.flip))
+    image = np.ascontiguousarray(image_rgb_u8[:, ::-1]) if chances[0] < settings.flip else image_rgb_u8
+    draws = rng.uniform(-1, 1, 5)
+    image = _warp(image, settings, draws) if chances[4] < settings.warp else _shift(image, settings, draws)
     image = _light(image, settings, rng)
     if chances[1] < settings.weather:
         image = _weather(image, rng)
@@ -85,26 +93,34 @@ def augment(image_rgb_u8: U8, settings: AugmentSettings, rng: np.random.Generato
     return image
 
 
-def _move(image: U8, settings: AugmentSettings, rng: np.random.Generator, *, mirrored: bool) -> U8:
-    """Mirror, zoom, stretch, rotate and shift in one warp; what comes in from outside mirrors the edge."""
+def _shift(image: U8, settings: AugmentSettings, draws: NDArray[np.float64]) -> U8:
+    """Shift by whole pixels: nothing is blurred, and networks that cut a picture into patches need it most."""
+    pad = round(settings.shift * image.shape[0])
+    if pad == 0:
+        return image.copy()
+    left, top = np.rint(draws[3:5] * pad).astype(int) + pad
+    padded: U8 = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
+    return np.ascontiguousarray(padded[top : top + image.shape[0], left : left + image.shape[1]])
+
+
+def _warp(image: U8, settings: AugmentSettings, draws: NDArray[np.float64]) -> U8:
+    """Zoom, stretch, rotate and shift at once; what comes in from outside mirrors the edge."""
     side = image.shape[0]
-    draws = rng.uniform(-1, 1, 5)
-    if settings.zoom == settings.shift == settings.rotate_deg == settings.stretch == 0:
-        return np.ascontiguousarray(image[:, ::-1]) if mirrored else image.copy()
     zoom = (1 + settings.zoom) ** draws[0]
     ratio = math.sqrt(1 + settings.stretch) ** draws[1]
     angle = math.radians(settings.rotate_deg) * draws[2]
     cos, sin = math.cos(angle), math.sin(angle)
     turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([zoom * ratio, zoom / ratio])
-    if mirrored:
-        turn = turn @ np.diag([-1.0, 1.0])
     centre = (side - 1) / 2
     offset = centre + draws[3:5] * settings.shift * side - turn @ np.array([centre, centre])
-    matrix = np.column_stack([turn, offset])
-    moved: U8 = cv2.warpAffine(
-        image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    warped: U8 = cv2.warpAffine(
+        image,
+        np.column_stack([turn, offset]),
+        (side, side),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT_101,
     )
-    return moved
+    return warped
 
 
 def _light(image: U8, settings: AugmentSettings, rng: np.random.Generator) -> U8:

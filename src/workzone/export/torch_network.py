@@ -5,7 +5,10 @@ Knows the classifier's interface, pixels [B, 3, H, W] → (logits [B], features 
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import onnx
 import torch
@@ -40,8 +43,8 @@ def export_torch(classifier: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
     # Not a batch of 1: the exporter would take it for a constant.
     example = torch.zeros(2, spec.views, 3, size, size)
     try:
-        with warnings.catch_warnings():
-            # They speak of torch's own code, and of torchvision, which is not needed.
+        with warnings.catch_warnings(), _quiet_registry():
+            # They speak of torch's own code.
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 _OneView(classifier).eval(),
@@ -61,3 +64,15 @@ def export_torch(classifier: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
         raise ArtifactError("torch gave no ONNX program for the classifier.")
     model: onnx.ModelProto = program.model_proto
     return model
+
+
+@contextmanager
+def _quiet_registry() -> Iterator[None]:
+    """Keep the exporter from telling everybody that torchvision is not installed, which is not needed."""
+    registry = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registry.level
+    registry.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        registry.setLevel(level)

@@ -1,7 +1,7 @@
 """The table of backbones, without torch: names, where weights come from, licences, pixel statistics.
 
-Does not know how networks are built; see `backbones`. `embedded/*` are small DINOv3 architectures with
-random weights. Their layer scale starts at 1, not at 1e-6 as for deep networks: with few blocks and few
+Does not know how networks are built; see `backbones`. `embedded/*` are small architectures with random
+weights, two of them DINOv3's. Their layer scale starts at 1, not at 1e-6 as for deep networks: with few blocks and few
 steps the blocks would otherwise stay closed for most of the training.
 """
 
@@ -98,6 +98,23 @@ BACKBONES: Mapping[str, BackboneSpec] = MappingProxyType(
                     "hidden_sizes": [24, 48, 96, 192],
                     "depths": [1, 1, 2, 1],
                     "layer_scale_init_value": 1.0,
+                }
+            ),
+            size_px=128,
+        ),
+        # Not a DINOv3 shape: overlapping convolutions with batch normalisation learn from a few thousand
+        # pictures what networks that cut a picture into patches do not (docs/measured.md).
+        "embedded/resnet": BackboneSpec(
+            None,
+            "resnet",
+            "Apache-2.0",
+            Pooling.MEAN_MAX,
+            MappingProxyType(
+                {
+                    "embedding_size": 24,
+                    "hidden_sizes": [32, 64, 96],
+                    "depths": [1, 1, 1],
+                    "layer_type": "basic",
                 }
             ),
             size_px=128,

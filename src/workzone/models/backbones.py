@@ -57,6 +57,11 @@ class Backbone(nn.Module):
         if self.pooling is Pooling.POOLER:
             return output.pooler_output
         tokens = output.last_hidden_state
+        if tokens.ndim == 4:  # a map [B, C, H, W], without tokens
+            mean = tokens.mean(dim=(2, 3))
+            return (
+                mean if self.pooling is Pooling.FIRST_TOKEN else torch.cat([mean, tokens.amax(dim=(2, 3))], 1)
+            )
         if self.pooling is Pooling.FIRST_TOKEN:
             return tokens[:, 0]
         skipped = 1 + int(getattr(self.network.config, "num_register_tokens", 0))
@@ -67,7 +72,7 @@ class Backbone(nn.Module):
         digest = hashlib.sha256(f"{self.network.config.model_type} {self.pooling}".encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 
@@ -137,7 +142,21 @@ def _random_network(spec: BackboneSpec, seed: int) -> Any:
     config = AutoConfig.for_model(spec.architecture, **dict(spec.options))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return AutoModel.from_config(config)
+        network = AutoModel.from_config(config)
+        _initialise(network)
+        return network
+
+
+def _initialise(network: nn.Module) -> None:
+    """Draw weights with variance 1 / fan-in (LeCun), in place.
+
+    transformers draws with a standard deviation of 0.02, which suits hundreds of channels; with two dozen the
+    signal all but vanishes from block to block, and training from nothing hardly starts.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            nn.init.trunc_normal_(module.weight, std=fan_in**-0.5, a=-1.0, b=1.0)
 
 
 def _from_directory(path: Path) -> Backbone:

@@ -10,10 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from workzone.core.errors import ConfigError, nearest
 from workzone.core.lazy import require
@@ -189,12 +190,19 @@ def _check_key(override: str) -> None:
     key, separator, _ = override.partition("=")
     if not separator:
         raise ConfigError(f"'{override}' is not of the form key=value, such as train.epochs=5.")
-    model: Any = Recipe
+    fields = Recipe.model_fields
     for part in key.lstrip("+~").split("."):
-        fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
         if part not in fields:
             raise ConfigError(f"Unknown recipe key '{key}': '{part}' is none.{nearest(part, fields)}")
-        model = fields[part].annotation
+        fields = _fields(fields[part].annotation)
+
+
+def _fields(annotation: Any) -> dict[str, FieldInfo]:
+    """Return the keys of a section, which may be optional; none for a plain value."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind.model_fields
+    return {}
 
 
 def _composed(path: Path, overrides: Sequence[str]) -> Any:
@@ -238,7 +246,7 @@ def _sentence(root: type[BaseModel], error: Mapping[str, Any]) -> str:
     where = ".".join(location) or "the whole"
     if error["type"] != "extra_forbidden":
         return f"{where}: {error['msg']} (found {error['input']!r})"
-    model: Any = root
+    fields = root.model_fields
     for part in location[:-1]:
-        model = model.model_fields[part].annotation
-    return f"unknown key '{where}'.{nearest(location[-1], model.model_fields)}"
+        fields = _fields(fields[part].annotation)
+    return f"unknown key '{where}'.{nearest(location[-1], fields)}"

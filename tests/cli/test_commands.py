@@ -1,0 +1,155 @@
+"""Every command: it helps, and it speaks JSON. One that is added without a line here fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from workzone.cli.app import app
+from workzone.phases.recipe import load_recipe
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every group and command."""
+    if path:
+        yield path
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+TREE = list(commands(typer.main.get_command(app)))
+LEAVES = [path for path in TREE if not any(other[: len(path)] == path and other != path for other in TREE)]
+
+
+@pytest.fixture(scope="module")
+def place(tiny_run, tmp_path_factory) -> Path:
+    """A directory as a user's: `data`, `run`, and photos to import. Groups of the data set are split in `roles`."""
+    root = tmp_path_factory.mktemp("place")
+    tiny_run.copy(root)
+    for label in ("none", "roadwork"):
+        (root / "photos" / label).mkdir(parents=True)
+    for number, path in enumerate(sorted((root / "data" / "images").rglob("*.jpg"))[:8]):
+        shutil.copyfile(path, root / "photos" / ("none", "roadwork")[number % 2] / f"place{number}_0.jpg")
+    return root
+
+
+# Command → (its arguments, exit code, keys of its answer)
+CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
+    ("data", "render"): (
+        "--out new/d --sequences 4 --frames 1 --workers 1",
+        0,
+        {"dataset", "pictures", "sha256"},
+    ),
+    ("data", "import", "folder"): (
+        "photos --out new/p --group-from (.+)_0",
+        0,
+        {"dataset", "skipped", "duplicates", "unknown_columns", "total", "roles"},
+    ),
+    ("data", "split"): ("data --out new/s", 0, {"split", "split_sha256", "roles"}),
+    ("data", "show"): (
+        "data --split run/split --sheet new/sheet.png --pictures 6",
+        0,
+        {"name", "sha256", "total", "roles", "boxes"},
+    ),
+    ("run",): ("--recipe tiny --out run data.path=data", 0, {"run", "dry_run", "phases"}),
+    ("report",): ("run", 0, {"answer", "provenance", "policy", "calibrator", "evaluation"}),
+    ("predict",): ("run/bundle data/images --out new/a.parquet", 0, {"out", "pictures", "failed"}),
+    ("plan", "certificate"): ("--alpha 0.05", 0, {"alpha", "delta", "rows", "groups_for_power"}),
+    ("bundle", "verify"): ("run/bundle", 0, {"bundle", "verified", "digest"}),
+    ("bundle", "show"): ("run/bundle", 0, {"name", "digest", "statement", "t_hi", "certified"}),
+    ("bundle", "recertify"): (
+        "run/bundle data --out new/b --beta 0.5",
+        3,
+        {"bundle", "certified", "statement"},
+    ),
+}
+
+
+def test_every_command_has_a_line_here() -> None:
+    assert set(CALLS) | {("demo",)} == set(LEAVES)
+
+
+@pytest.mark.parametrize("path", TREE, ids=" ".join)
+def test_every_command_helps(invoke, path: tuple[str, ...]) -> None:
+    said = invoke(*path, "--help")
+    assert said.code == 0
+    assert f"Usage: workzone {' '.join(path)}" in said.out
+    assert len(said.out.splitlines()) > 5
+    if path in LEAVES:
+        assert "--json" in said.out
+
+
+def test_the_whole_helps_and_knows_its_version(invoke) -> None:
+    said = invoke("--help")
+    assert said.code == 0
+    for name in {path[0] for path in TREE}:
+        assert name in said.out
+    assert invoke("--version").out.startswith("workzone ")
+
+
+@pytest.mark.parametrize("path", CALLS, ids=" ".join)
+def test_every_command_speaks_json_and_plainly(
+    invoke, place, tiny_run, monkeypatch, path: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(place)
+    arguments, code, keys = CALLS[path]
+    for form in (["--json"], []):
+        shutil.rmtree(place / "new", ignore_errors=True)
+        (place / "new").mkdir()
+        settings = tiny_run.settings if path == ("run",) else ()
+        said = invoke(*path, *arguments.split(), *settings, *form)
+        if path == ("bundle", "recertify") and said.code == 1:
+            assert "higher logits do not mean road work" in said.err  # two epochs of training may be that bad
+            return
+        assert said.code == code, said.err
+        if form:
+            assert keys <= json.loads(said.out).keys()
+            assert said.err == ""
+        else:
+            assert said.out.strip()
+            assert "Traceback" not in said.out + said.err
+
+
+def test_the_demo_ends_with_bundle_report_and_an_answer(invoke, tiny_run, tmp_path, monkeypatch) -> None:
+    """The demo's recipe, set to the tiny run's settings, over the tiny run: only `pack` knows the other name."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_run.run, tmp_path / "runs" / "demo")
+    shutil.copytree(tiny_run.data, tmp_path / "runs" / "demo" / "data")
+    tiny = leaves(load_recipe("tiny", tiny_run.settings).model_dump(mode="json"))
+    demo = leaves(load_recipe("demo").model_dump(mode="json"))
+    settings = [
+        f"{key}={json.dumps(value)}"
+        for key, value in {**tiny, "render.sequences": 48, "render.frames": 2, "render.seed": 0}.items()
+        if demo.get(key) != value and key not in ("name", "render")
+    ]
+    said = invoke("demo", "--json", *settings)
+    assert said.code == 0, said.err
+    answer = json.loads(said.out)
+    assert Path(answer["bundle"]).is_dir()
+    assert Path(answer["report"]).is_file()
+    assert "Cannot certify" in answer["statement"]
+    assert Path(answer["example"]["image"]).is_file()
+    said = invoke("demo", *settings)
+    assert said.code == 0
+    assert "Bundle: runs/demo/bundle" in said.out
+    assert "Report: runs/demo/report/report.html" in said.out
+    shutil.rmtree(tmp_path / "runs" / "demo" / "data")
+    shutil.copytree(tiny_run.data, tmp_path / "runs" / "demo" / "data")
+    said = invoke("demo", *settings, "render.seed=5")
+    assert said.code == 2
+    said.sentence("seed0-48x2", "seed5-48x2")
+
+
+def leaves(value: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, inner in value.items():
+        found.update(
+            leaves(inner, f"{before}{key}.") if isinstance(inner, dict) else {f"{before}{key}": inner}
+        )
+    return found
