@@ -10,7 +10,11 @@ from workzone.core.lazy import resolve
 from workzone.phases.recipe import load_recipe, recipe_names
 
 RECIPES = Path(__file__).parents[2] / "src" / "workzone" / "recipes"
-TABLES = ["workzone.engine.backend:BACKENDS", "workzone.calibration.calibrators:FITTERS"]
+TABLES = [
+    "workzone.engine.backend:BACKENDS",
+    "workzone.calibration.calibrators:FITTERS",
+    "workzone.training.train:METHODS",
+]
 
 
 @pytest.mark.parametrize("table", TABLES)
