@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workzone.core.errors import MissingExtraError
-from workzone.core.lazy import require, resolve
+from workzone.core.lazy import check_installed, require, resolve
 
 
 def test_what_is_there_is_imported() -> None:
@@ -35,3 +35,13 @@ def test_a_dotted_name_is_resolved() -> None:
     assert resolve("pathlib:Path") is Path
     with pytest.raises(AttributeError):
         resolve("pathlib:Paht")
+
+
+def test_what_is_not_installed_is_said_without_importing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "costly_to_import.py").write_text("raise AssertionError('imported')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    check_installed("costly_to_import", "train")
+    with pytest.raises(MissingExtraError, match=r"workzone\[report\]"):
+        check_installed("not_installed_anywhere", "report")

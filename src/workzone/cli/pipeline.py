@@ -141,11 +141,15 @@ def _render_once(recipe: Recipe, data: Path, *, quiet: bool) -> None:
 
 
 def _run(recipe: Recipe, target: Path, phase: str, *, dry_run: bool, quiet: bool) -> list[PlannedPhase]:
-    from workzone.phases.build import build_run
+    from workzone.phases.build import build_run, check_extras
 
     with ConsoleObserver(quiet=quiet) as observer:
         runner, phases = build_run(recipe, target, observer, clock=lambda: datetime.now(UTC))
-        return runner.plan(phases, phase) if dry_run else runner.run(phases, phase)
+        planned = runner.plan(phases, phase)
+        if dry_run:
+            return planned
+        check_extras(p.name for p in planned if p.runs)
+        return runner.run(phases, phase)
 
 
 def _phase_json(planned: PlannedPhase) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from workzone.core.errors import MissingExtraError
@@ -20,6 +21,16 @@ def require(module: str, extra: str) -> Any:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise  # something that `module` itself needs is missing: say that, not this
         raise MissingExtraError(module.split(".")[0], extra) from error
+
+
+def check_installed(module: str, extra: str) -> None:
+    """Say which extra brings `module` where it is not installed, without the cost of importing it.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(module, extra)
 
 
 def resolve(dotted: str) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from workzone.core.errors import ConfigError
+from workzone.core.lazy import check_installed
 from workzone.core.observer import Observer
 from workzone.core.types import Role
 from workzone.data.dataset import DataSet, open_dataset
@@ -31,6 +32,26 @@ from workzone.storage.artifacts import ArtifactStore
 from workzone.storage.hashing import sha256_json
 
 LEDGER_NAME = "openings.jsonl"
+
+
+EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "train": (("torch", "train"), ("transformers", "train"), ("lightning", "train")),
+    "baseline": (("sklearn", "train"),),
+    "freeze": (("onnx", "export"), ("onnxscript", "export")),
+    "evaluate": (("jinja2", "report"), ("matplotlib", "report")),
+}
+"""Phase → (package, extra that brings it): what is missing is said before an hour of training, not after."""
+
+
+def check_extras(names: Iterable[str]) -> None:
+    """Check that all packages are there that the named phases need.
+
+    Raises:
+        MissingExtraError: One is not.
+    """
+    for name in names:
+        for module, extra in EXTRAS.get(name, ()):
+            check_installed(module, extra)
 
 
 def ledger_of(dataset: DataSet) -> Path:

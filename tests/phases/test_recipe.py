@@ -1,0 +1,58 @@
+"""A recipe says what differs from the defaults; a key or value that is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workzone.core.errors import ConfigError
+from workzone.phases.recipe import Recipe, SplitSection, checked, load_recipe
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(f"defaults: [workzone, _self_]\nname: mine\n{text}")
+    return str(path)
+
+
+def test_what_a_file_leaves_out_is_the_default_and_can_be_overridden(tmp_path: Path) -> None:
+    path = written(tmp_path, "policy: {alpha: 0.1}\n")
+    assert load_recipe(path).policy.alpha == 0.1
+    assert load_recipe(path).split == SplitSection()
+    changed = load_recipe(path, ["policy.alpha=0.2", "train.epochs=3", "split.folds=4", "split.fold=1"])
+    assert (changed.policy.alpha, changed.train.epochs, changed.split.folds) == (0.2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "sentence"),
+    [
+        ("polcy: {alpha: 0.1}\n", None, "unknown key 'polcy'. Did you mean 'policy'"),
+        ("policy: {alfa: 0.1}\n", None, "unknown key 'policy.alfa'. Did you mean 'alpha'"),
+        ("render: {sequence: 9}\n", None, "unknown key 'render.sequence'. Did you mean 'sequences'"),
+        ("policy: {alpha: 2}\n", None, "policy.alpha: .*less than 1"),
+        ("split: {train: 0.9}\n", None, "must be 1"),
+        ("policy: [1\n", None, "cannot be composed"),
+        ("", "train.epoch=3", "Did you mean 'epochs'"),
+        ("", "train", "not of the form key=value"),
+        ("", "split.folds=3 split.fold=3", "cannot be composed|folds"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, override: str | None, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load_recipe(written(tmp_path, text), [override] if override else [])
+
+
+def test_a_fold_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fold 3 does not exist"):
+        checked(SplitSection, folds=3, fold=3)
+
+
+def test_a_recipe_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe(name="x").name = "y"  # type: ignore[misc]
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no recipe file"):
+        load_recipe(str(tmp_path / "none.yaml"))
