@@ -47,3 +47,14 @@ def test_a_picture_may_have_several_values_or_none(draw, measured):
 def test_values_and_members_must_match():
     with pytest.raises(DataError, match="2 values"):
         SliceColumn("weather", ("a", "b"), np.zeros((3, 4), dtype=np.bool_))
+
+
+def test_pictures_of_one_label_have_no_mcc_and_keep_the_rest(draw, measured):
+    scores = draw()
+    values = np.where(scores.labels == 1, "shows an object", "shows none")
+    (table,) = measured(scores, slices=[SliceColumn.of("object", values)]).slices
+    found = {s.value: {m.name: m for m in s.measures} for s in table.slices}
+    assert found["shows an object"]["mcc"].estimate is None
+    assert found["shows an object"]["mcc"].reason == "all show road work"
+    assert found["shows none"]["mcc"].reason == "all show no road work"
+    assert found["shows an object"]["coverage"].estimate is not None

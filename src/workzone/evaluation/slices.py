@@ -7,13 +7,15 @@ the sentence that it is, not a number: a zero from three pictures would be read 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workzone.core.types import Verdict
 from workzone.evaluation.grouped import GroupedMeasures, Minimum, Sampling
 from workzone.evaluation.measures import Answers
-from workzone.evaluation.records import SliceColumn, SliceResult, SliceTable
+from workzone.evaluation.records import Measure, SliceColumn, SliceResult, SliceTable
 
 MINIMUM = Minimum(n=10, n_groups=5)
 """Of the denominator of each measure."""
@@ -54,7 +56,25 @@ def _slices(answers: Answers, column: SliceColumn, sampling: Sampling) -> tuple[
             n=int(counts[index]),
             n_groups=len(np.unique(answers.groups[column.members[index]])),
             n_positives=int((answers.positive & column.members[index]).sum()),
-            measures=tuple(measures[place * width : (place + 1) * width]),
+            measures=_told_apart(
+                measures[place * width : (place + 1) * width], answers, column.members[index]
+            ),
         )
         for place, index in enumerate(kept)
+    )
+
+
+def _told_apart(
+    measures: Sequence[Measure], answers: Answers, inside: NDArray[np.bool_]
+) -> tuple[Measure, ...]:
+    """Replace the MCC of pictures of one label: its 0 there would be read as a failure."""
+    labels = np.unique(answers.positive[inside])
+    if len(labels) > 1:
+        return tuple(measures)
+    only = "road work" if labels[0] else "no road work"
+    return tuple(
+        replace(m, estimate=None, low=None, high=None, interval=None, reason=f"all show {only}")
+        if m.name == "mcc" and m.estimate is not None
+        else m
+        for m in measures
     )

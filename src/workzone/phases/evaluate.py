@@ -81,7 +81,7 @@ def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path)
 
     return Phase(
         name="evaluate",
-        version=1,
+        version=2,  # 2: a slice of one label has no MCC
         inputs=(
             "split",
             "checkpoint",
