@@ -12,6 +12,10 @@ from workzone.cli import bundle, data, pipeline, plan, predict
 from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
 
+INTERRUPTED = 130
+"""What a shell takes for Ctrl-C, and typer exits with."""
+INTERRUPTED_SENTENCE = "[red]interrupted[/red] Finished work is kept: the same command goes on from here."
+
 app = typer.Typer(
     name="workzone",
     help="Is there road work in this street picture? Train, certify, pack and ask.",
@@ -55,7 +59,9 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         app(list(arguments), prog_name="workzone")
-    except SystemExit as stop:  # how typer ends a command, its usage errors included
+    except SystemExit as stop:  # how typer ends a command, its usage errors and interrupts included
+        if stop.code == INTERRUPTED:
+            err.print(INTERRUPTED_SENTENCE)
         return stop.code if isinstance(stop.code, int) else ExitCode.FAILED
     except ConfigError as error:
         _say(error)
@@ -64,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
         _say(error)
         return ExitCode.FAILED
     except KeyboardInterrupt:
-        err.print("[red]interrupted[/red] Finished work is kept: the same command goes on from here.")
+        err.print(INTERRUPTED_SENTENCE)
         return ExitCode.FAILED
     return ExitCode.DONE
 

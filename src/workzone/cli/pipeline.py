@@ -19,9 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 def run(
     phase: Annotated[str, typer.Argument(help="Up to which phase.")] = "pack",
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="key=value, such as train.max_epochs=5.")
-    ] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as train.epochs=5.")] = None,
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="Name of a shipped recipe, or a YAML file.")
     ] = "demo",

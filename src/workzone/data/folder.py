@@ -85,14 +85,20 @@ def import_folder(
     skipped = list(listing.skipped)
     name = name or source.resolve().name
     with dataset_writer(out, name=name, revision=revision, licence=licence, overwrite=overwrite) as writer:
-        loaded = _load_all(source, listing, limits, workers)
+        loaded = _load_all(source, listing, group_from, limits, workers)
         for item in track(loaded, observer, "import pictures", len(listing.listed)):
             if isinstance(item, Skipped):
                 skipped.append(item)
             else:
                 writer.add(item)
         _report(writer, skipped, source, observer)
-    return Import(open_dataset(out), tuple(skipped), writer.duplicates, listing.unknown_columns)
+    dataset = open_dataset(out)
+    if len(set(dataset.samples["group"].to_pylist())) == len(dataset):
+        observer.note(
+            "Every picture is a group of its own. If some are frames of one video or of one place, import again with "
+            "groups named: frames that are counted as independent make a certificate worth nothing."
+        )
+    return Import(dataset, tuple(skipped), writer.duplicates, listing.unknown_columns)
 
 
 def _report(writer: DataSetWriter, skipped: list[Skipped], source: Path, observer: Observer) -> None:
@@ -144,16 +150,12 @@ def _pattern(group_from: str) -> re.Pattern[str]:
 def _with_group(item: Listed, pattern: re.Pattern[str]) -> Listed:
     match = pattern.search(item.path)
     group = match and match["group" if "group" in pattern.groupindex else 1]
-    if not group:
-        raise DataError(
-            f"'{pattern.pattern}' finds no group in '{item.path}'. A picture without its group could end on "
-            "the other side of a split from its neighbours: make the expression fit every path."
-        )
-    return replace(item, columns={**item.columns, "group": group})
+    # Without a match it may still be no picture at all; `_load_all` refuses it where it is one.
+    return replace(item, columns={**item.columns, "group": group or None})
 
 
 def _load_all(
-    source: Path, listing: Listing, limits: DecodeLimits, workers: int
+    source: Path, listing: Listing, group_from: str | None, limits: DecodeLimits, workers: int
 ) -> Iterator[NewSample | Skipped]:
     inside = source.resolve()
 
@@ -166,6 +168,11 @@ def _load_all(
             height, width = decode_image(image, limits).shape[:2]
         except DataError as error:
             return Skipped(item.path, str(error))
+        if group_from is not None and not item.columns["group"]:
+            raise DataError(
+                f"'{group_from}' finds no group in '{item.path}'. A picture without its group could end on "
+                "the other side of a split from its neighbours: make the expression fit every path."
+            )
         return NewSample(
             image, item.label, width, height, origin=f"{item.path} ({item.where})", **item.columns
         )

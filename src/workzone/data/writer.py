@@ -185,6 +185,4 @@ def check_free(path: Path, *, overwrite: bool) -> None:
             f"'{path}' exists and is no data set: it is not written over. Choose another directory."
         )
     if not overwrite:
-        raise ConfigError(
-            f"'{path}' holds a data set already. Choose another directory, or ask to overwrite it."
-        )
+        raise ConfigError(f"'{path}' holds a data set already. Choose another directory, or remove it first.")

@@ -87,8 +87,8 @@ def percent_measure(measure: Measure) -> str:
 def _promise(certificate: Certificate) -> str:
     missed = "none" if certificate.misses == 0 else f"{certificate.misses:,}"
     return (
-        f"With {percent(1 - certificate.delta)} confidence, at most {percent(certificate.alpha)} of the "
-        "road-work pictures that the policy answers are answered “none”. Of "
+        f"With {percent(1 - certificate.delta)} confidence over the draw of the calibration groups, at most "
+        f"{percent(certificate.alpha)} of the road-work pictures that the policy answers are answered “none”. Of "
         f"{counted(certificate.n, 'calibration group')} in which it answered road work (one picture counted "
         f"in each), it missed {missed}; the exact upper bound is {percent(certificate.bound)}."
     )

@@ -69,12 +69,23 @@ def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path)
         notable = notable_pictures(scores, calibrator, policy, settings.thumbnails)
         galleries = [
             _gallery(
-                "Road work that was missed", "Answered “none”, the surest first.", notable.missed, samples
+                "Road work that was missed",
+                "Answered “none”, the surest first; one picture a group.",
+                notable.missed,
+                samples,
             ),
             _gallery(
-                "False alarms", "Answered “road work”, the surest first.", notable.false_alarms, samples
+                "False alarms",
+                "Answered “road work”, the surest first; one picture a group.",
+                notable.false_alarms,
+                samples,
             ),
-            _gallery("Deferred", "Left to a stronger model or a person.", notable.deferred, samples),
+            _gallery(
+                "Deferred",
+                "Left to a stronger model or a person; one picture a group.",
+                notable.deferred,
+                samples,
+            ),
         ]
         write_report_json(context.output / FILE_NAME, report)
         write_report_html(context.output / HTML_NAME, report, _training_curves(context), galleries)
