@@ -1,7 +1,8 @@
-"""Fits the maps from logit to probability: temperature and Platt scaling, both strictly increasing.
+"""Fits the maps from logit to probability: the table of all fitters, and temperature and Platt scaling.
 
 Pure NumPy: the objectives are convex in one or two numbers, so bisection and Newton's method are exact
-enough, and a bundle can be fitted anew for another city without further extras.
+enough, and a bundle can be fitted anew for another city without further extras. All fitters use the decided
+pictures only, and refuse what no rising map can say: one class, equal logits, labels that are swapped.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from workzone.calibration.logistic import cross_entropy, fit_logistic
 from workzone.core.errors import ConfigError, DataError, nearest
 from workzone.core.lazy import resolve
 from workzone.core.scores import Scores
 from workzone.core.types import Label
-from workzone.policy.calibrators import PlattCalibrator, TemperatureCalibrator, sigmoid
+from workzone.policy.calibrators import AnyCalibrator, PlattCalibrator, TemperatureCalibrator, sigmoid
 
 FITTERS: Mapping[str, str] = MappingProxyType(
     {
         "temperature": "workzone.calibration.calibrators:fit_temperature",
         "platt": "workzone.calibration.calibrators:fit_platt",
+        "beta": "workzone.calibration.beta:fit_beta",
+        "isotonic": "workzone.calibration.isotonic:fit_isotonic",
+        "venn_abers": "workzone.calibration.venn_abers:fit_venn_abers",
+        "pool": "workzone.calibration.pool:fit_pool",
     }
 )
-"""Name in a recipe → function of the scores."""
+"""Name in a recipe → function of the scores; what it returns is of the kind of that name."""
 
 TEMPERATURES = (0.02, 50.0)
 """Range of the temperature. Perfectly separated logits have their least NLL at 0, which is no probability."""
@@ -34,10 +40,9 @@ SWAPPED_DEVIANCE = 25.0
 independent. Below it, a falling map is taken for chance."""
 LEAST_SLOPE = 1e-6
 """Per standard deviation of the logits: what keeps a calibrator strictly increasing where nothing is learned."""
-_NEWTON_STEPS = 200
 
 
-def fit_calibrator(name: str, scores: Scores) -> TemperatureCalibrator | PlattCalibrator:
+def fit_calibrator(name: str, scores: Scores) -> AnyCalibrator:
     """Fit the calibrator called `name`.
 
     Raises:
@@ -46,7 +51,7 @@ def fit_calibrator(name: str, scores: Scores) -> TemperatureCalibrator | PlattCa
     """
     if name not in FITTERS:
         raise ConfigError(f"There is no calibrator '{name}'.{nearest(name, FITTERS)}")
-    fitted: TemperatureCalibrator | PlattCalibrator = resolve(FITTERS[name])(scores)
+    fitted: AnyCalibrator = resolve(FITTERS[name])(scores)
     return fitted
 
 
@@ -59,7 +64,7 @@ def fit_temperature(scores: Scores) -> TemperatureCalibrator:
     Raises:
         DataError: A class is missing, or no temperature helps: the logits do not lean towards their labels.
     """
-    logits, labels = _decided(scores)
+    logits, labels = decided_pairs(scores)
 
     def derivative(inverse: float) -> float:
         return float(np.dot(logits, sigmoid(inverse * logits) - labels))
@@ -94,23 +99,19 @@ def fit_platt(scores: Scores) -> PlattCalibrator:
         DataError: A class is missing, all logits are equal, or the slope is negative beyond chance
             (`SWAPPED_DEVIANCE`): higher logits then mean no road work.
     """
-    logits, labels = _decided(scores)
+    logits, labels = decided_pairs(scores)
     centre, spread = float(logits.mean()), float(logits.std())
     if spread <= 1e-12 * max(1.0, abs(centre)):
         raise DataError(
             f"All {len(logits)} logits are {centre:g}: a calibrator cannot rise with them. "
             "The model is untrained."
         )
-    n_positive = float(labels.sum())
-    n_negative = len(labels) - n_positive
-    targets = np.where(labels > 0, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
-    scaled, offset = _newton((logits - centre) / spread, targets)
+    targets = platt_targets(labels)
+    x = (logits - centre) / spread
+    scaled, offset = fit_logistic(np.stack([x, np.ones_like(x)], axis=1), targets).tolist()
     if scaled < LEAST_SLOPE:
         constant = float(np.log(targets.mean() / (1.0 - targets.mean())))
-        x = (logits - centre) / spread
-        gain = _cross_entropy(np.full_like(x, constant), targets) - _cross_entropy(
-            scaled * x + offset, targets
-        )
+        gain = cross_entropy(np.full_like(x, constant), targets) - cross_entropy(scaled * x + offset, targets)
         if 2 * gain > SWAPPED_DEVIANCE:
             raise DataError(
                 f"Platt scaling of {len(logits)} pictures has the slope {scaled / spread:.3g}: higher logits mean "
@@ -120,8 +121,12 @@ def fit_platt(scores: Scores) -> PlattCalibrator:
     return PlattCalibrator(slope=scaled / spread, intercept=offset - scaled * centre / spread)
 
 
-def _decided(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return logits and labels (0.0 or 1.0) of the decided pictures, both classes present."""
+def decided_pairs(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return logits and labels (0.0 or 1.0), both float64 [N], of the decided pictures.
+
+    Raises:
+        DataError: A class is missing.
+    """
     decided = scores.decided()
     labels = (decided.labels == Label.ROADWORK).astype(np.float64)
     n_positive = int(labels.sum())
@@ -133,31 +138,8 @@ def _decided(scores: Scores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return decided.logits.astype(np.float64), labels
 
 
-def _newton(x: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[float, float]:
-    """Return (a, b) of least cross-entropy between σ(a x + b) and the targets; x has mean 0, spread 1."""
-    design = np.stack([x, np.ones_like(x)], axis=1)
-    share = float(targets.mean())
-    weights = np.array([0.0, np.log(share / (1.0 - share))])
-    value = _cross_entropy(design @ weights, targets)
-    for _ in range(_NEWTON_STEPS):
-        probs = sigmoid(design @ weights)
-        gradient = design.T @ (probs - targets)
-        if float(np.abs(gradient).max()) <= 1e-12 * len(x):
-            break
-        hessian = (design.T * (probs * (1.0 - probs))) @ design + 1e-12 * np.eye(2)
-        direction = np.linalg.solve(hessian, gradient)
-        step, trial, trial_value = 1.0, weights, value
-        while step > 1e-10:
-            trial = weights - step * direction
-            trial_value = _cross_entropy(design @ trial, targets)
-            if trial_value < value - 1e-4 * step * float(gradient @ direction):
-                break
-            step /= 2
-        else:
-            break  # no step improves it: the minimum, to rounding
-        weights, value = trial, trial_value
-    return float(weights[0]), float(weights[1])
-
-
-def _cross_entropy(logits: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    return float(np.sum(np.logaddexp(0.0, logits) - targets * logits))
+def platt_targets(labels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n₊+1)/(n₊+2) for each label 1 and 1/(n₋+2) for each 0: what n pictures allow to claim."""
+    n_positive = float(labels.sum())
+    n_negative = len(labels) - n_positive
+    return np.where(labels > 0, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))

@@ -1,12 +1,13 @@
-"""Maps from logit to probability, applied. How they are fitted is `workzone.calibration.calibrators`.
+"""Maps from logit to probability: the table of them, and their JSON. How they are fitted is
+`workzone.calibration.calibrators`.
 
-Every map here is strictly increasing: it changes what is displayed and never which pictures a threshold on
-the logits separates, so it may be fitted on the pictures that certify.
+A record says by `strictly_increasing` whether it may be fitted on the pictures that certify. A map that may
+tie logits is for display only, or is fitted on `select`; either way thresholds live on the logits, so no
+calibrator moves a verdict.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -16,7 +17,36 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workzone.core.errors import BundleError, nearest
+from workzone.policy.pool import MemberCalibrator, PoolCalibrator, log_opinion_pool
+from workzone.policy.scaling import (
+    BetaCalibrator,
+    PlattCalibrator,
+    TemperatureCalibrator,
+    log_sigmoid,
+    sigmoid,
+)
+from workzone.policy.step_calibrators import MAX_KNOTS, IsotonicCalibrator, VennAbersCalibrator
 from workzone.policy.strict_json import STRICT, read_record
+
+__all__ = [
+    "CALIBRATORS",
+    "MAX_KNOTS",
+    "AnyCalibrator",
+    "BetaCalibrator",
+    "Calibrator",
+    "IsotonicCalibrator",
+    "MemberCalibrator",
+    "PlattCalibrator",
+    "PoolCalibrator",
+    "TemperatureCalibrator",
+    "VennAbersCalibrator",
+    "calibrator_from_json",
+    "calibrator_kind",
+    "calibrator_to_json",
+    "log_opinion_pool",
+    "log_sigmoid",
+    "sigmoid",
+]
 
 
 class Calibrator(Protocol):
@@ -26,76 +56,73 @@ class Calibrator(Protocol):
         """Return the probabilities, in [0, 1], of logits of any shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class TemperatureCalibrator:
-    """p = σ(logit / temperature) (Guo et al. 2017, arXiv 1706.04599)."""
+AnyCalibrator = MemberCalibrator | PoolCalibrator
+"""A calibrator that a bundle may hold."""
 
-    temperature: float
-    """Greater than 0; above 1 the model was too sure of itself."""
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        _require_positive("temperature", self.temperature)
-
-    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
-        """Return the probabilities, in [0, 1], of logits of any shape."""
-        return sigmoid(np.asarray(logits, dtype=np.float64) / self.temperature)
-
-
-@dataclass(frozen=True, slots=True)
-class PlattCalibrator:
-    """p = σ(slope · logit + intercept) (Platt 1999)."""
-
-    slope: float
-    """Greater than 0."""
-    intercept: float
-
-    __pydantic_config__ = STRICT
-
-    def __post_init__(self) -> None:
-        _require_positive("slope", self.slope)
-        if not math.isfinite(self.intercept):
-            raise BundleError(f"A calibrator's 'intercept' is finite, got {self.intercept}.")
-
-    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
-        """Return the probabilities, in [0, 1], of logits of any shape."""
-        return sigmoid(self.slope * np.asarray(logits, dtype=np.float64) + self.intercept)
-
-
-CALIBRATORS: Mapping[str, type[TemperatureCalibrator] | type[PlattCalibrator]] = MappingProxyType(
-    {"temperature": TemperatureCalibrator, "platt": PlattCalibrator}
+CALIBRATORS: Mapping[str, type[AnyCalibrator]] = MappingProxyType(
+    {
+        "temperature": TemperatureCalibrator,
+        "platt": PlattCalibrator,
+        "beta": BetaCalibrator,
+        "isotonic": IsotonicCalibrator,
+        "venn_abers": VennAbersCalibrator,
+        "pool": PoolCalibrator,
+    }
 )
 """Name in a bundle → record."""
 
 
-def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 / (1 + exp(-logits)) without overflow."""
-    small = np.exp(-np.abs(logits))
-    probs: NDArray[np.float64] = np.where(logits >= 0, 1.0, small) / (1.0 + small)
-    return probs
+@dataclass(frozen=True, slots=True)
+class _PoolDocument:
+    """A pool in JSON: its members are read one by one."""
+
+    members: tuple[Any, ...]
+    weights: tuple[float, ...]
+
+    __pydantic_config__ = STRICT
 
 
-def calibrator_to_json(calibrator: TemperatureCalibrator | PlattCalibrator) -> dict[str, Any]:
-    """Return the JSON form: the kind and the record's fields."""
-    kind = next(name for name, record in CALIBRATORS.items() if type(calibrator) is record)
-    return {"kind": kind, **asdict(calibrator)}
+def calibrator_kind(calibrator: AnyCalibrator) -> str:
+    """Return the name of the calibrator's kind, by which the same kind can be fitted again."""
+    return next(name for name, record in CALIBRATORS.items() if type(calibrator) is record)
 
 
-def calibrator_from_json(value: Any) -> TemperatureCalibrator | PlattCalibrator:
+def calibrator_to_json(calibrator: AnyCalibrator) -> dict[str, Any]:
+    """Return the JSON form: the kind and the record's fields, all numbers exact."""
+    kind = calibrator_kind(calibrator)
+    if isinstance(calibrator, PoolCalibrator):
+        members = [calibrator_to_json(member) for member in calibrator.members]
+        return {"kind": kind, "members": members, "weights": list(calibrator.weights)}
+    fields = asdict(calibrator)
+    return {"kind": kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}}
+
+
+def calibrator_from_json(value: Any) -> AnyCalibrator:
     """Read the JSON form.
 
     Raises:
         BundleError: It is not one; names the key.
     """
+    kind, fields = _kind_and_fields(value)
+    if kind != "pool":
+        return read_record(CALIBRATORS[kind], fields, f"calibrator ({kind})")
+    document = read_record(_PoolDocument, fields, "calibrator (pool)")
+    members = tuple(_member_from_json(member) for member in document.members)
+    return PoolCalibrator(members, document.weights)
+
+
+def _member_from_json(value: Any) -> MemberCalibrator:
+    kind, _ = _kind_and_fields(value)
+    if kind == "pool":
+        raise BundleError("A pool's 'members' are no pools themselves.")
+    member = calibrator_from_json(value)
+    assert not isinstance(member, PoolCalibrator)
+    return member
+
+
+def _kind_and_fields(value: Any) -> tuple[str, dict[str, Any]]:
     kind = value.get("kind") if isinstance(value, Mapping) else None
     if not isinstance(kind, str) or kind not in CALIBRATORS:
         hint = nearest(str(kind), CALIBRATORS)
         raise BundleError(f"The calibrator's 'kind' is {kind!r}, which is not known here.{hint}")
-    fields = {key: field for key, field in value.items() if key != "kind"}
-    return read_record(CALIBRATORS[kind], fields, f"calibrator ({kind})")
-
-
-def _require_positive(key: str, number: float) -> None:
-    if not (math.isfinite(number) and number > 0):
-        raise BundleError(f"A calibrator's '{key}' is a finite number greater than 0, got {number}.")
+    return kind, {key: field for key, field in value.items() if key != "kind"}
