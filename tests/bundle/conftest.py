@@ -6,6 +6,7 @@ Also loaded by the tests of engine and export.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import math
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from PIL import Image
 
 from workzone.bundle.golden import GoldenSet
 from workzone.bundle.manifest import BackboneInfo, model_spec
+from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import BundleParts, write_bundle
 from workzone.core.types import Opening, Role
 from workzone.imaging.preprocessing import Preprocessing
@@ -28,10 +30,15 @@ from workzone.policy.certificate import (
     EVERYTHING_DEFERRED,
     EVERYTHING_ROADWORK,
     Certificate,
+    Claim,
     Coverage,
     FalseAlarms,
+    Walk,
 )
+from workzone.policy.risks import RISKS, Risk
+from workzone.policy.settings import Counting, RiskLimit, ThresholdSettings
 from workzone.policy.threshold import ThresholdPolicy
+from workzone.policy.verification import NOISE_ROWS, noise_row
 
 SPLIT, DATASET = "a" * 64, "b" * 64
 SIZE = 16
@@ -86,26 +93,53 @@ ORANGE, GREY, BLUE = (240, 130, 10), (120, 120, 120), (20, 60, 200)
 PREPROCESSING = Preprocessing(size_px=SIZE, mean=(128, 128, 128), scale=(1 / 64,) * 3, max_batch=4)
 
 
-def certificate(*, n=200, misses=1, alpha=0.05, delta=0.05, t_lo=-1.0):
-    return Certificate(
-        kind="pac",
-        risk="selective_fnr",
+def sample_ids(name, count):
+    """Ids of pictures that do not exist: `count` of them, others for another name."""
+    return [hashlib.sha256(f"{name} {number}".encode()).hexdigest() for number in range(count)]
+
+
+def seen_pictures():
+    return SeenPictures.from_ids(
+        train=sample_ids("train", 40), select=sample_ids("select", 10), calib=sample_ids("calib", 20)
+    )
+
+
+def claim(*, n=200, misses=1, alpha=0.05, delta=0.05):
+    """At most `alpha` of the answered road work is missed, by `misses` of `n` groups."""
+    made = Claim(
+        risk=Risk.SELECTIVE_FNR,
         alpha=alpha,
-        delta=delta,
         n=n,
-        misses=misses,
+        events=misses,
+        rate=misses / n,
         bound=clopper_pearson_upper(misses, n, delta),
         p_value=binomial_cdf(misses, n, alpha),
-        n_positive_groups=n + 5,
+        exceedance=None,
+        stake=None,
+        outcomes=(),
+        n_groups=n + 5,
+        estimand=RISKS[Risk.SELECTIVE_FNR].estimand,
+        label_noise=(),
+        ambiguous_as_positives=None,
+    )
+    noise = tuple(noise_row(made, "pac", delta, wrong) for wrong in NOISE_ROWS)
+    return dataclasses.replace(made, label_noise=noise)
+
+
+def certificate(*, n=200, misses=1, alpha=0.05, delta=0.05, t_lo=-1.0, seen=None):
+    return Certificate(
+        kind="pac",
+        delta=delta,
+        counting=Counting.ONE_PER_GROUP,
+        count_unit="one positive frame per group, chosen by hash",
+        claims=(claim(n=n, misses=misses, alpha=alpha, delta=delta),),
+        walk=Walk(parameter="t_lo", sequence=(-2.0, t_lo, 0.5), start=0, passed=1, chosen=1),
         n_unknown_left_out=0,
         n_ambiguous_left_out=0,
-        estimand="a group, then one of its positive pictures",
-        count_unit="one positive frame per group, chosen by hash",
         assumption="new pictures are exchangeable with the calibration groups",
-        sequence=(-2.0, t_lo, 0.5),
-        certified_index=1,
         split_sha256=SPLIT,
         dataset_sha256=DATASET,
+        calibration_sha256=(seen or seen_pictures()).sha256("calib"),
         false_alarms=FalseAlarms(10, 200, 0.05, clopper_pearson_upper(10, 200, delta)),
         coverage=Coverage(positives=410, positives_answered=400, negatives=400, negatives_answered=390),
         everything_roadwork=EVERYTHING_ROADWORK,
@@ -113,13 +147,18 @@ def certificate(*, n=200, misses=1, alpha=0.05, delta=0.05, t_lo=-1.0):
     )
 
 
-def certified_policy(t_lo=-1.0, t_hi=1.0):
-    return ThresholdPolicy(t_lo=t_lo, t_hi=t_hi, beta=0.05, certificate=certificate(t_lo=t_lo), refusal=None)
+SETTINGS = ThresholdSettings(limits=(RiskLimit(Risk.SELECTIVE_FNR, 0.05),))
+
+
+def certified_policy(t_lo=-1.0, t_hi=1.0, seen=None):
+    """Certified on the calibration pictures of `seen`, else of `seen_pictures`."""
+    promise = certificate(t_lo=t_lo, seen=seen)
+    return ThresholdPolicy(t_lo=t_lo, t_hi=t_hi, settings=SETTINGS, certificate=promise, refusal=None)
 
 
 def refusing_policy(t_hi=1.0):
     return ThresholdPolicy(
-        t_lo=-math.inf, t_hi=t_hi, beta=0.05, certificate=None, refusal="58 more groups are needed."
+        t_lo=-math.inf, t_hi=t_hi, settings=SETTINGS, certificate=None, refusal="58 more groups are needed."
     )
 
 
@@ -127,6 +166,7 @@ def make_parts(folder: Path, **changes) -> BundleParts:
     """Parts of a whole bundle; `changes` replaces some of them."""
     folder.mkdir(parents=True, exist_ok=True)
     calibrator = changes.pop("calibrator", PlattCalibrator(slope=1.5, intercept=0.1))
+    seen = changes.pop("seen", seen_pictures())
     pictures = [plain(ORANGE), plain(BLUE)]
     logits = np.array([expected_logit(p, PREPROCESSING) for p in pictures])
     (folder / "weights.safetensors").write_bytes(b"weights of the torch model" * 10)
@@ -139,7 +179,7 @@ def make_parts(folder: Path, **changes) -> BundleParts:
         spec=model_spec(SIZE, 3),
         preprocessing=PREPROCESSING,
         calibrator=calibrator,
-        policy=certified_policy(),
+        policy=certified_policy(seen=seen),
         backbone=BackboneInfo(name="mean-colour", licence="CC0-1.0"),
         golden=GoldenSet(
             pictures=tuple(encoded(p) for p in pictures),
@@ -147,6 +187,7 @@ def make_parts(folder: Path, **changes) -> BundleParts:
             probs=calibrator.apply(logits),
             tolerances={"fp32": 0.01},
         ),
+        seen=seen,
         metrics={"mcc": {"estimate": 0.9, "low": 0.8, "high": 0.95}},
         card="# Mean colour\n\nOrange is road work.\n",
         lineage=frozenset(Opening(SPLIT, role) for role in (Role.TRAIN, Role.SELECT, Role.CALIB)),

@@ -12,10 +12,11 @@ import pytest
 from workzone.bundle.files import MAX_BYTES, REQUIRED
 from workzone.bundle.manifest import render_manifest
 from workzone.bundle.reader import open_bundle
+from workzone.bundle.seen import Part, SeenPictures, seen_to_bytes
 from workzone.bundle.writer import write_bundle
 from workzone.core.errors import BundleError
 from workzone.core.types import Opening, Role
-from workzone.policy.threshold import policy_to_json
+from workzone.policy.policies import policy_to_json
 from workzone.storage.hashing import sha256_bytes, sha256_json
 
 FILES = [
@@ -26,6 +27,7 @@ FILES = [
     "model.onnx",
     "model.safetensors",
     "policy.json",
+    "seen.npz",
 ]
 
 
@@ -50,6 +52,8 @@ def test_a_whole_bundle_opens_with_all_its_parts(bundle_path, parts, factory):
     assert bundle.model_path.read_bytes() == parts.model.read_bytes()
     assert bundle.card == parts.card
     assert bundle.metrics == parts.metrics
+    for part in Part:
+        np.testing.assert_array_equal(bundle.seen.ids(part), parts.seen.ids(part))
     assert bundle.manifest.created == factory.CREATED
     assert bundle.manifest.opened == parts.lineage
     assert bundle.golden.pictures == parts.golden.pictures
@@ -149,7 +153,7 @@ def test_size_is_bounded_before_reading(bundle_path):
 
 def test_a_newer_schema_version_says_which(bundle_path):
     reseal(bundle_path, schema_version=7)
-    with pytest.raises(BundleError, match=r"schema version 7.*reads version 1"):
+    with pytest.raises(BundleError, match=r"schema version 7.*reads version 2"):
         open_bundle(bundle_path)
 
 
@@ -184,10 +188,10 @@ def test_what_is_no_manifest_is_refused(bundle_path, text):
         open_bundle(bundle_path)
 
 
-@pytest.mark.parametrize(("key", "value"), [("n", 400), ("misses", 0), ("bound", 0.01), ("alpha", 0.02)])
+@pytest.mark.parametrize(("key", "value"), [("n", 400), ("events", 0), ("bound", 0.01), ("alpha", 0.02)])
 def test_a_resealed_certificate_is_derived_again(bundle_path, parts, key, value):
     policy = policy_to_json(parts.policy)
-    policy["certificate"][key] = value
+    policy["certificate"]["claims"][0][key] = value
     (bundle_path / "policy.json").write_text(json.dumps(policy))
     reseal(bundle_path)
     with pytest.raises(BundleError, match=r"policy\.json.*certificate"):
@@ -200,6 +204,56 @@ def test_a_certificate_of_another_split_does_not_belong(bundle_path, parts):
     (bundle_path / "policy.json").write_text(json.dumps(policy))
     reseal(bundle_path)
     with pytest.raises(BundleError, match="lineage"):
+        open_bundle(bundle_path)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_bundle_of_an_older_schema_says_what_to_do(bundle_path, version):
+    (bundle_path / "seen.npz").unlink()  # it had none
+    reseal(bundle_path, schema_version=version)
+    with pytest.raises(BundleError, match=rf"schema version {version}.*reads version 2.*[Pp]ack it again"):
+        open_bundle(bundle_path)
+
+
+@pytest.mark.parametrize("part", ["train", "select", "calib"])
+def test_pictures_and_lineage_must_name_the_same_roles(bundle_path, factory, part):
+    ids = {p: factory.sample_ids(p, 5) for p in ("train", "select", "calib") if p != part}
+    (bundle_path / "seen.npz").write_bytes(seen_to_bytes(SeenPictures.from_ids(**ids)))
+    reseal(bundle_path)
+    with pytest.raises(BundleError, match=rf"lists 0 pictures of '{part}', its lineage names"):
+        open_bundle(bundle_path)
+
+
+def test_ancestors_without_a_recertification_are_refused(bundle_path, factory):
+    seen = factory.seen_pictures()
+    for part in ("ancestor_model", "ancestor_policy"):
+        listed = dataclasses.replace(seen, **{part: SeenPictures.from_ids(train=["0" * 64]).train})
+        (bundle_path / "seen.npz").write_bytes(seen_to_bytes(listed))
+        reseal(bundle_path)
+        with pytest.raises(BundleError, match="ancestors"):
+            open_bundle(bundle_path)
+
+
+def test_a_resealed_list_that_hides_what_was_learned_from_is_refused(bundle_path, parts):
+    """Whoever adds training pictures to `calib` is told, whatever the hashes say."""
+    import io
+
+    both = np.unique(np.concatenate([parts.seen.calib, parts.seen.train[:3]]), axis=0)
+    arrays = {str(p): getattr(parts.seen, p) for p in Part} | {"calib": both}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    (bundle_path / "seen.npz").write_bytes(buffer.getvalue())
+    reseal(bundle_path)
+    with pytest.raises(BundleError, match=r"seen\.npz.*3 pictures both in 'train' and in 'calib'"):
+        open_bundle(bundle_path)
+
+
+def test_other_calibration_pictures_than_the_certificate_names_are_refused(bundle_path, factory):
+    ids = {part: factory.sample_ids(part, 20) for part in ("train", "select", "calib")}
+    other = SeenPictures.from_ids(**ids | {"calib": [*ids["calib"][1:], "0" * 64]})
+    (bundle_path / "seen.npz").write_bytes(seen_to_bytes(other))
+    reseal(bundle_path)
+    with pytest.raises(BundleError, match=r"20 pictures of 'calib' in seen\.npz are not those"):
         open_bundle(bundle_path)
 
 

@@ -12,12 +12,14 @@ import pytest
 
 from workzone.bundle.reader import open_bundle
 from workzone.bundle.recertify import write_recertified
+from workzone.bundle.seen import SeenPictures
 from workzone.core.errors import ArtifactError, BundleError
 from workzone.core.types import Opening, Role
 from workzone.policy.calibrators import TemperatureCalibrator
 
 OTHER = "d" * 64
 NEW = frozenset({Opening(OTHER, Role.SELECT), Opening(OTHER, Role.CALIB)})
+NEW_SEEN = SeenPictures.from_ids(select=["1" * 64], calib=["2" * 64, "3" * 64])
 
 
 def recertify(bundle, out, policy, **changes):
@@ -25,16 +27,22 @@ def recertify(bundle, out, policy, **changes):
         "policy": policy,
         "calibrator": TemperatureCalibrator(temperature=2.0),
         "lineage": NEW,
+        "seen": NEW_SEEN,
         "metrics": {"elsewhere": True},
         "card_note": "Certified in another city.",
         "created": datetime(2027, 1, 1, tzinfo=UTC),
     }
-    return write_recertified(bundle, out, **(arguments | changes))
+    arguments |= changes
+    certificate = arguments["policy"].certificate
+    if certificate is not None and "seen" in changes:
+        named = dataclasses.replace(certificate, calibration_sha256=changes["seen"].sha256("calib"))
+        arguments["policy"] = dataclasses.replace(arguments["policy"], certificate=named)
+    return write_recertified(bundle, out, **arguments)
 
 
 @pytest.fixture
 def policy(factory):
-    old = factory.certified_policy(t_lo=-1.5)
+    old = factory.certified_policy(t_lo=-1.5, seen=NEW_SEEN)
     return dataclasses.replace(old, certificate=dataclasses.replace(old.certificate, split_sha256=OTHER))
 
 
@@ -71,10 +79,45 @@ def test_without_a_certificate_the_card_says_so(bundle_path, tmp_path, factory):
 def test_it_can_be_done_again_and_keeps_every_ancestor(bundle_path, tmp_path, policy, factory):
     one = open_bundle(recertify(open_bundle(bundle_path), tmp_path / "one", policy))
     third = frozenset({Opening("e" * 64, Role.CALIB)})
-    two = open_bundle(recertify(one, tmp_path / "two", factory.refusing_policy(), lineage=third))
+    seen = SeenPictures.from_ids(calib=["2" * 64, "4" * 64])
+    two = open_bundle(recertify(one, tmp_path / "two", factory.refusing_policy(), lineage=third, seen=seen))
     assert {Opening(*o) for o in two.manifest.ancestor_lineage} == one.manifest.opened | {
         Opening(factory.SPLIT, r) for r in (Role.TRAIN, Role.SELECT, Role.CALIB)
     }
+    first = factory.seen_pictures()
+    for bundle in (one, two):
+        assert set(bundle.seen.ids("ancestor_model")) == {*first.ids("train"), *first.ids("select")}
+        assert len(bundle.seen.train) == 0
+    assert set(one.seen.ids("ancestor_policy")) == set(first.ids("calib"))
+    assert set(two.seen.ids("ancestor_policy")) == {*first.ids("calib"), "1" * 64, "2" * 64, "3" * 64}
+    assert two.seen.ids("calib").tolist() == ["2" * 64, "4" * 64]  # what only a policy used may come again
+
+
+@pytest.mark.parametrize("part", ["train", "select"])
+@pytest.mark.parametrize("new", ["select", "calib"])
+def test_what_the_model_learned_from_is_refused_in_every_generation(
+    bundle_path, tmp_path, policy, factory, part, new
+):
+    """Also where the caller forgot to ask first."""
+    learned = factory.sample_ids(part, 2)
+    other = {"select": "calib", "calib": "select"}[new]
+    seen = SeenPictures.from_ids(**{new: [*learned, "5" * 64], other: ["6" * 64]})
+    bundle = open_bundle(bundle_path)
+    for generation in ("one", "two"):
+        with pytest.raises(BundleError, match=rf"2 pictures both in 'ancestor_model' and in '{new}'"):
+            recertify(bundle, tmp_path / "refused", policy, seen=seen)
+        assert not (tmp_path / "refused").exists()
+        bundle = open_bundle(recertify(bundle, tmp_path / generation, policy))
+
+
+def test_new_pictures_must_fit_the_new_lineage(bundle_path, tmp_path, policy):
+    only_calib = SeenPictures.from_ids(calib=["2" * 64])
+    with pytest.raises(BundleError, match=r"lists 0 pictures of 'select', its lineage names calib, select"):
+        recertify(open_bundle(bundle_path), tmp_path / "new", policy, seen=only_calib)
+    trained = SeenPictures.from_ids(train=["2" * 64])
+    with pytest.raises(BundleError, match="'select' and 'calib' only"):
+        recertify(open_bundle(bundle_path), tmp_path / "new", policy, seen=trained)
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("role", [Role.TEST])

@@ -17,6 +17,7 @@ FILES = [
     "model.onnx",
     "model.safetensors",
     "policy.json",
+    "seen.npz",
 ]
 
 
@@ -109,7 +110,7 @@ def test_a_forged_certificate_is_refused_even_with_a_fitting_digest(invoke, colo
 
     manifest = open_bundle(colour_bundle).manifest
     policy = json.loads((colour_bundle / "policy.json").read_text(encoding="utf-8"))
-    policy["certificate"]["misses"] += 20
+    policy["certificate"]["claims"][0]["events"] += 20
     (colour_bundle / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
     files = {**manifest.files, "policy.json": sha256_file(colour_bundle / "policy.json")}
     sealed = render_manifest(manifest.model_copy(update={"files": files}))

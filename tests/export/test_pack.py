@@ -62,6 +62,7 @@ def packed(model_dir, candidates, factory, out, **changes):
         "policy": factory.certified_policy(),
         "golden_candidates": candidates,
         "lineage": frozenset(Opening(factory.SPLIT, r) for r in (Role.TRAIN, Role.SELECT, Role.CALIB)),
+        "seen": factory.seen_pictures(),
         "data": DATA,
         "metrics": {"mcc": 0.9},
         "measures": [MeasureLine("MCC", 0.9, 0.85, 0.94), MeasureLine("AUROC", None, note="one class only")],
@@ -78,6 +79,7 @@ def test_what_is_packed_answers(model_dir, candidates, factory, tmp_path):
     assert manifest.files["model.onnx"]
     assert predictor.bundle.metrics == {"mcc": 0.9}
     assert len(predictor.bundle.golden.pictures) == 6
+    assert predictor.bundle.seen.overlap(factory.sample_ids("calib", 20)).all()
 
 
 def test_packing_again_gives_the_same_digest(model_dir, candidates, factory, tmp_path):
@@ -137,7 +139,7 @@ def test_without_a_certificate_the_card_promises_nothing(model_dir, candidates, 
     ).bundle.card
     assert "**No certificate.** 58 more groups are needed." in card
     assert "With confidence" not in card
-    assert "never answers `none`" in card
+    assert "never answers 'none'" in card
     assert "Nothing was measured" in card
 
 

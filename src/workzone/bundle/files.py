@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ MAX_BYTES: Mapping[str, int] = MappingProxyType(
         "model.safetensors": 4 << 30,
         "policy.json": 16 << 20,
         "golden.npz": 64 << 20,
+        "seen.npz": 256 << 20,
         "metrics.json": 64 << 20,
         "CARD.md": 4 << 20,
     }
@@ -41,8 +42,10 @@ def size_limit(name: str) -> int | None:
 def list_files(bundle: Path) -> dict[str, int]:
     """Return name → size of a bundle's files.
 
+    Whether all are there is `require_files`'s to say, once the schema version is known.
+
     Raises:
-        BundleError: It is no directory, lacks a file, or holds something that no bundle holds.
+        BundleError: It is no directory, or holds something that no bundle holds.
     """
     if not bundle.is_dir():
         raise BundleError(f"'{bundle}' is not a bundle: {_what(bundle)}, expected a directory.")
@@ -63,9 +66,17 @@ def list_files(bundle: Path) -> dict[str, int]:
                     f"'{bundle / entry.name}' has {status.st_size} bytes; at most {limit} are read from it."
                 )
             sizes[entry.name] = status.st_size
-    if missing := sorted(REQUIRED - sizes.keys()):
-        raise BundleError(f"'{bundle}' lacks '{missing[0]}'. Get the bundle again from where it came from.")
     return sizes
+
+
+def require_files(bundle: Path, found: Collection[str], required: Iterable[str] = REQUIRED) -> None:
+    """Check that the files of a bundle are there.
+
+    Raises:
+        BundleError: One is not; names it.
+    """
+    if missing := sorted(set(required) - set(found)):
+        raise BundleError(f"'{bundle}' lacks '{missing[0]}'. Get the bundle again from where it came from.")
 
 
 def read_file(path: Path) -> bytes:

@@ -29,7 +29,7 @@ class GoldenSet:
         pictures: N encoded pictures (JPEG or PNG), rendered, never a photograph.
         logits: float64 [N], what the model must say.
         probs: float64 [N], what the calibrator makes of it.
-        tolerances: Precision of the model → largest difference of a logit (and of a probability) let through.
+        tolerances: Precision of the model → largest difference of a logit let through.
     """
 
     pictures: tuple[bytes, ...]

@@ -21,7 +21,8 @@ from workzone.core.types import Lineage, Opening, Role
 from workzone.imaging.preprocessing import Preprocessing
 from workzone.storage.hashing import sha256_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: every bundle has `seen.npz`, the pictures that it derives from."""
 MANIFEST_NAME = "bundle.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -100,7 +101,7 @@ class OperatingPoint(Section):
 class BundleManifest(Section):
     """The manifest without its digest, which is computed from it."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
     created: datetime
     package_version: _Text
@@ -155,12 +156,20 @@ def parse_manifest(data: bytes, where: str) -> BundleManifest:
             f"'{where}' has schema version {version}; this Workzone reads version {SCHEMA_VERSION}. "
             "Open it with the newer Workzone that wrote it."
         )
+    if isinstance(version, int) and version < SCHEMA_VERSION:
+        raise BundleError(
+            f"'{where}' has schema version {version}, which does not record the pictures that a bundle "
+            f"learned from; this Workzone reads version {SCHEMA_VERSION}. Pack it again with this version: "
+            "'workzone run' with its recipe and directory."
+        )
     digest = value.pop("digest", None)
     try:
         manifest = BundleManifest.model_validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors()[:3])
-        raise BundleError(f"'{where}' is not a manifest of schema version 1 ({faults}).") from error
+        raise BundleError(
+            f"'{where}' is not a manifest of schema version {SCHEMA_VERSION} ({faults})."
+        ) from error
     if digest != manifest.digest or render_manifest(manifest) != data:
         raise BundleError(
             f"'{where}' was changed after the bundle was sealed: its digest does not fit its content. "

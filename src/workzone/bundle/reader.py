@@ -13,20 +13,18 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from workzone.bundle.files import hash_file, list_files, read_file
+from workzone.bundle.files import MAX_BYTES, hash_file, list_files, read_file, require_files
 from workzone.bundle.golden import GOLDEN_NAME, GoldenSet, golden_from_bytes
 from workzone.bundle.manifest import MANIFEST_NAME, BundleManifest, parse_manifest
+from workzone.bundle.seen import ANCESTORS, SEEN_NAME, Part, SeenPictures, seen_from_bytes
 from workzone.core.errors import ArtifactError, BundleError
 from workzone.core.types import Role
 from workzone.imaging.preprocessing import Preprocessing
-from workzone.policy.calibrators import PlattCalibrator, TemperatureCalibrator, calibrator_from_json
-from workzone.policy.certificate import verify_certificate
-from workzone.policy.threshold import ThresholdPolicy, policy_from_json
+from workzone.policy.calibrators import AnyCalibrator, calibrator_from_json
+from workzone.policy.policies import AnyPolicy, policy_from_json
+from workzone.policy.verification import verify_certificate
 from workzone.storage.hashing import sha256_bytes
 from workzone.storage.lineage import check_lineage
-
-AnyCalibrator = TemperatureCalibrator | PlattCalibrator
-AnyPolicy = ThresholdPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,8 @@ class Bundle:
     model_path: Path
     """The model file that serves."""
     golden: GoldenSet
+    seen: SeenPictures
+    """Which pictures model, calibrator and policy derive from."""
     metrics: JsonValue
     card: str
     """CARD.md."""
@@ -56,19 +56,24 @@ def open_bundle(path: Path) -> Bundle:
 
     Raises:
         BundleError: A file is missing, too much, too large, a link or changed (names it), the schema is of
-            another version, the certificate does not follow from its counts, or it derives from `test`.
+            another version, the certificate does not follow from its counts or was made on what the model
+            learned from, or it derives from `test`.
     """
     sizes = list_files(path)
+    require_files(path, sizes, (MANIFEST_NAME,))  # before the others: an older version has other files
     manifest = parse_manifest(read_file(path / MANIFEST_NAME), str(path / MANIFEST_NAME))
+    require_files(path, sizes)
     _check_names(path, set(sizes), manifest)
     small = {
         name: _verified(path / name, manifest)
-        for name in ("policy.json", GOLDEN_NAME, "metrics.json", "CARD.md")
+        for name in ("policy.json", GOLDEN_NAME, SEEN_NAME, "metrics.json", "CARD.md")
     }
     for name in sorted(manifest.files.keys() - small.keys()):
         _check_hash(path / name, hash_file(path / name), manifest.files[name])
     policy = _policy(small["policy.json"], path / "policy.json")
     _check_consistent(path, manifest, policy)
+    seen = _seen(small[SEEN_NAME], path, manifest)
+    _check_calibration(path, policy, seen)
     return Bundle(
         path=path,
         manifest=manifest,
@@ -77,6 +82,7 @@ def open_bundle(path: Path) -> Bundle:
         preprocessing=manifest.preprocessing,
         model_path=path / manifest.serving.model_file,
         golden=golden_from_bytes(small[GOLDEN_NAME]),
+        seen=seen,
         metrics=_json(small["metrics.json"], path / "metrics.json"),
         card=_decoded(small["CARD.md"], path / "CARD.md"),
     )
@@ -135,6 +141,40 @@ def _check_consistent(path: Path, manifest: BundleManifest, policy: AnyPolicy) -
         raise BundleError(
             f"'{path}': the certificate names the calibration part of split {certificate.split_sha256[:12]}, "
             "which is not in the bundle's lineage. Policy and bundle do not belong together."
+        )
+
+
+def _seen(data: bytes, path: Path, manifest: BundleManifest) -> SeenPictures:
+    """Read `seen.npz`, which must list pictures of exactly the roles that the lineage names.
+
+    So a certified bundle lists its calibration pictures: without `calib` its certificate's split would not be
+    in the lineage.
+    """
+    try:
+        seen = seen_from_bytes(data, MAX_BYTES[SEEN_NAME])
+    except BundleError as error:
+        raise BundleError(f"'{path}': {error}") from error
+    roles = {str(role) for _, role in manifest.lineage}
+    for part in (Role.TRAIN, Role.SELECT, Role.CALIB):
+        listed = len(getattr(seen, part))
+        if (listed > 0) != (part in roles):
+            raise BundleError(
+                f"'{path}': {SEEN_NAME} lists {listed} pictures of '{part}', its lineage names "
+                f"{', '.join(sorted(roles)) or 'no role'}. They do not belong together; pack the bundle again."
+            )
+    if manifest.recertified_from is None and any(len(getattr(seen, part)) for part in ANCESTORS):
+        raise BundleError(f"'{path}': {SEEN_NAME} lists pictures of ancestors, which the bundle has not.")
+    return seen
+
+
+def _check_calibration(path: Path, policy: AnyPolicy, seen: SeenPictures) -> None:
+    """Check that the listed calibration pictures are those that the certificate was made on."""
+    certificate = policy.certificate
+    if certificate is not None and certificate.calibration_sha256 != seen.sha256(Part.CALIB):
+        raise BundleError(
+            f"'{path}': the {len(seen.calib)} pictures of 'calib' in {SEEN_NAME} are not those that the "
+            f"certificate was made on: their hash is {seen.sha256(Part.CALIB)[:12]}, it names "
+            f"{certificate.calibration_sha256[:12]}. Policy and bundle do not belong together."
         )
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from workzone.bundle.files import hash_file
-from workzone.bundle.reader import AnyCalibrator, AnyPolicy, Bundle
+from workzone.bundle.reader import Bundle
+from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import BundleParts, write_bundle
 from workzone.core.errors import BundleError
 from workzone.core.types import Lineage, Opening
+from workzone.policy.calibrators import AnyCalibrator
+from workzone.policy.policies import AnyPolicy
 
 
 def write_recertified(
@@ -27,6 +30,7 @@ def write_recertified(
     policy: AnyPolicy,
     calibrator: AnyCalibrator,
     lineage: Lineage,
+    seen: SeenPictures,
     metrics: JsonValue,
     card_note: str,
     created: datetime,
@@ -44,6 +48,8 @@ def write_recertified(
         calibrator: For the displayed probability.
         lineage: What policy and calibrator derive from, of the new data's split. What the model derives
             from is kept as the ancestor's lineage.
+        seen: The new data's pictures of `select` and `calib`. What `bundle` has seen is kept as its
+            ancestors'.
         metrics: What was measured on the new data.
         card_note: One paragraph of the card: on which data, when, by whom.
         created: When.
@@ -51,7 +57,8 @@ def write_recertified(
     Raises:
         ConfigError: `out` holds files already.
         ArtifactError: The lineage is one that a bundle must not have.
-        BundleError: The model changed since `bundle` was opened, or the parts do not belong together.
+        BundleError: The model changed since `bundle` was opened, was trained or chosen on pictures of the
+            new data, or the parts do not belong together.
     """
     manifest = bundle.manifest
     ancestors = manifest.opened | _ancestors(bundle)
@@ -67,6 +74,7 @@ def write_recertified(
         policy=policy,
         backbone=manifest.backbone,
         golden=dataclasses.replace(bundle.golden, probs=calibrator.apply(bundle.golden.logits)),
+        seen=bundle.seen.recertified(seen),
         metrics=metrics,
         card=_card(bundle, policy, card_note),
         lineage=lineage,

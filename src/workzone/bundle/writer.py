@@ -24,12 +24,13 @@ from workzone.bundle.manifest import (
     openings,
     render_manifest,
 )
-from workzone.bundle.reader import AnyCalibrator, AnyPolicy, Bundle, open_bundle
+from workzone.bundle.reader import Bundle, open_bundle
+from workzone.bundle.seen import SEEN_NAME, SeenPictures, seen_to_bytes
 from workzone.core.errors import ConfigError
 from workzone.core.types import Lineage
 from workzone.imaging.preprocessing import Preprocessing
-from workzone.policy.calibrators import calibrator_to_json
-from workzone.policy.threshold import policy_to_json
+from workzone.policy.calibrators import AnyCalibrator, calibrator_to_json
+from workzone.policy.policies import AnyPolicy, policy_to_json
 from workzone.storage.atomic import atomic_directory
 from workzone.storage.hashing import sha256_file
 from workzone.storage.lineage import check_lineage
@@ -52,6 +53,7 @@ class BundleParts:
     policy: AnyPolicy
     backbone: BackboneInfo
     golden: GoldenSet
+    seen: SeenPictures
     metrics: JsonValue
     """What evaluation measured: a document, shown and never read back by code."""
     card: str
@@ -85,6 +87,7 @@ def _write_files(directory: Path, parts: BundleParts) -> None:
     shutil.copyfile(parts.weights, directory / "model.safetensors")
     (directory / "policy.json").write_bytes(_document(policy_to_json(parts.policy)))
     (directory / GOLDEN_NAME).write_bytes(golden_to_bytes(parts.golden))
+    (directory / SEEN_NAME).write_bytes(seen_to_bytes(parts.seen))
     (directory / "metrics.json").write_bytes(_document(parts.metrics))
     (directory / "CARD.md").write_text(parts.card, encoding="utf-8")
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workzone.bundle.model import ModelRecord
-from workzone.bundle.reader import AnyPolicy
-from workzone.policy.certificate import Certificate, TrivialPolicy
+from workzone.policy.certificate import Certificate, Claim, TrivialPolicy
+from workzone.policy.policies import AnyPolicy
+from workzone.policy.risks import Risk, risk_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +62,54 @@ def render_card(
 
 
 def _promise(policy: AnyPolicy) -> list[str]:
-    thresholds = (
-        f"Road work from logit {policy.t_hi:.4g} on, none below {policy.t_lo:.4g}, deferred between."
-        if policy.t_lo > float("-inf")
-        else f"Road work from logit {policy.t_hi:.4g} on, everything else deferred: it never answers `none`."
-    )
     certificate = policy.certificate
     if certificate is None:
-        return [f"**No certificate.** {policy.refusal}", thresholds]
+        return [f"**No certificate.** {policy.refusal}", policy.rule]
     return [
         f"**{certificate.statement}**",
-        thresholds,
+        policy.rule,
         _beside(certificate),
-        f"Counted: {certificate.count_unit}. Estimand: {certificate.estimand}. "
+        f"Counted: {certificate.count_unit}. "
+        f"Estimand: {'. And: '.join(claim.estimand for claim in certificate.claims)}. "
         f"Left out: {certificate.n_unknown_left_out} pictures with unknown and "
         f"{certificate.n_ambiguous_left_out} with ambiguous labels. Assumption: {certificate.assumption}.",
+        *(_label_noise(claim) for claim in certificate.claims),
     ]
 
 
 def _beside(certificate: Certificate) -> str:
     """What the promise costs, beside what costs nothing to promise."""
-    alarms, coverage, misses = certificate.false_alarms, certificate.coverage, certificate.misses
+    alarms, coverage = certificate.false_alarms, certificate.coverage
+    miss = certificate.claim(Risk.SELECTIVE_FNR)
+    missed = "not promised" if miss is None else f"{miss.rate:.4f}, at most {miss.bound:.4f}"
     return "\n".join(
         [
             "| policy | selective FNR | false-alarm rate | coverage |",
             "|---|---|---|---|",
-            f"| this one (calibration) | {misses / certificate.n:.4f}, at most {certificate.bound:.4f} "
+            f"| this one (calibration) | {missed} "
             f"| {_number(alarms.rate)}, at most {alarms.bound:.4f} | {_number(coverage.overall)} |",
             _trivial("everything road work", certificate.everything_roadwork),
             _trivial("everything deferred", certificate.everything_deferred),
         ]
     )
+
+
+def _label_noise(claim: Claim) -> str:
+    text = (
+        f"If calibration labels are wrong, the bound of the {risk_title(claim.risk)} becomes "
+        + ", ".join(
+            f"{row.bound:.4f} with {row.wrong_labels}" for row in claim.label_noise if row.wrong_labels
+        )
+        + f": it stands up to {claim.tolerated_wrong_labels} wrong ones."
+    )
+    other = claim.ambiguous_as_positives
+    if other is not None:
+        stands = "the promise would stand" if other.holds else "the promise would not stand"
+        text += (
+            f" With ambiguous pictures counted as road work: {other.events} of {other.n}, bound "
+            f"{other.bound:.4f}; {stands}."
+        )
+    return text
 
 
 def _trivial(name: str, policy: TrivialPolicy) -> str:

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workzone.bundle.golden import GoldenSet
-from workzone.bundle.reader import AnyCalibrator, AnyPolicy
 from workzone.core.errors import ArtifactError
 from workzone.engine.scorer import LoadedModel, score_sources
+from workzone.policy.calibrators import AnyCalibrator
+from workzone.policy.policies import AnyPolicy
 
 MARGIN = 10.0
 """How many tolerances a golden logit stays away from a threshold."""
 DEFAULT_TOLERANCE = 0.02
-"""In logits (and probabilities): far above what float32 differs by between processors (1e-5), far below what
+"""In logits: far above what float32 differs by between processors (1e-5), far below what
 another preprocessing costs."""
 
 
@@ -71,6 +72,8 @@ def select_golden(
 
 def _distance(logits: NDArray[np.float64], policy: AnyPolicy) -> NDArray[np.float64]:
     """Return how far each logit is from the nearest finite threshold."""
-    thresholds = np.array([t for t in (policy.t_lo, policy.t_hi) if np.isfinite(t)])
+    thresholds = np.array(policy.thresholds)
+    if not len(thresholds):
+        return np.full(len(logits), np.inf)
     nearest: NDArray[np.float64] = np.abs(logits[:, None] - thresholds).min(axis=1)
     return nearest

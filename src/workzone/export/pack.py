@@ -14,13 +14,15 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from workzone.bundle.model import open_model as open_frozen
-from workzone.bundle.reader import AnyCalibrator, AnyPolicy
+from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import BundleParts, write_bundle
 from workzone.core.types import Lineage
 from workzone.engine.predictor import Predictor, open_predictor
 from workzone.engine.scorer import open_model
 from workzone.export.card import DataFacts, MeasureLine, render_card
 from workzone.export.golden import DEFAULT_TOLERANCE, select_golden
+from workzone.policy.calibrators import AnyCalibrator
+from workzone.policy.policies import AnyPolicy
 
 
 def pack(
@@ -33,6 +35,7 @@ def pack(
     policy: AnyPolicy,
     golden_candidates: Sequence[bytes],
     lineage: Lineage,
+    seen: SeenPictures,
     data: DataFacts,
     metrics: JsonValue = None,
     measures: Sequence[MeasureLine] = (),
@@ -50,6 +53,7 @@ def pack(
         policy: With its certificate, or with the refusal.
         golden_candidates: Encoded rendered pictures, a few times as many as `n_golden`; never photographs.
         lineage: All that model, calibrator and policy derive from.
+        seen: The pictures of it: of every role that the lineage names.
         data: What the card says of the data.
         metrics: What was measured, for `metrics.json`.
         measures: The same for a reader, for the card.
@@ -85,6 +89,7 @@ def pack(
         policy=policy,
         backbone=record.backbone,
         golden=golden,
+        seen=seen,
         metrics=metrics,
         card=render_card(name, record, policy, data, measures),
         lineage=lineage,

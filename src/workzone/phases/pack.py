@@ -1,14 +1,20 @@
-"""`pack`: model, calibrator and policy become the bundle; the report is cited, not derived from."""
+"""`pack`: model, calibrator and policy become the bundle; the report is cited, not derived from.
+
+The split is read for which pictures had which role: no picture is opened, and the ids of `test` stay out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from workzone.core.types import Label
+from workzone.bundle.seen import SeenPictures
+from workzone.core.types import Label, Role
 from workzone.data.render import encode_jpeg
 from workzone.data.scenes.compose import render_sequence
 from workzone.data.scenes.world import WorldSpec
+from workzone.data.split import Split, read_split
+from workzone.data.tables import equal_to, strings
 from workzone.evaluation.report_json import FILE_NAME, read_report
 from workzone.export.card import DataFacts, MeasureLine
 from workzone.phases.calibrate import read_calibrator
@@ -37,6 +43,7 @@ def pack_phase(settings: PackSection, name: str, data: DataFacts) -> Phase:
             policy=read_policy(context),
             golden_candidates=golden_candidates(settings.golden * CANDIDATES_PER_GOLDEN),
             lineage=context.lineage,
+            seen=seen_pictures(read_split(context.inputs["split"])),
             data=data,
             metrics={"provenance": report["provenance"], "measures": report["evaluation"]["measures"]},
             measures=_lines(report["evaluation"]["measures"]),
@@ -45,14 +52,23 @@ def pack_phase(settings: PackSection, name: str, data: DataFacts) -> Phase:
 
     return Phase(
         name="pack",
-        version=1,
-        inputs=("model", "calibrator", "policy", "report"),
+        version=2,
+        inputs=("split", "model", "calibrator", "policy", "report"),
         cites=("report",),
         output="bundle",
         roles=frozenset(),
         config={"name": name, "dataset": data.sha256, **settings.model_dump(mode="json")},
         run=run,
     )
+
+
+def seen_pictures(split: Split) -> SeenPictures:
+    """Return what a bundle of this split has seen: its pictures of train, select and calib."""
+    train, select, calib = (
+        strings(split.table.filter(equal_to(split.table["role"], str(role))), "id")
+        for role in (Role.TRAIN, Role.SELECT, Role.CALIB)
+    )
+    return SeenPictures.from_ids(train=train, select=select, calib=calib)
 
 
 def golden_candidates(count: int) -> list[bytes]:

@@ -7,6 +7,7 @@ numbers, booleans, texts and dates are known: no objects, no structures, nothing
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import zipfile
@@ -46,7 +47,28 @@ def read_npz(path: Path, max_bytes: int) -> dict[str, NDArray[Any]]:
         size = path.stat().st_size
         if size > max_bytes:
             raise ArtifactError(f"'{path}' has {size} bytes; at most {max_bytes} are read of such a file.")
-        with zipfile.ZipFile(path) as archive:
+    except OSError as error:
+        raise ArtifactError(f"'{path}' cannot be read as arrays: {error}.") from error
+    return _read_archive(path, path, max_bytes)
+
+
+def npz_from_bytes(data: bytes, name: str, max_bytes: int) -> dict[str, NDArray[Any]]:
+    """Read all arrays of an NPZ file's content, as `read_npz` does: for bytes whose hash was checked.
+
+    Args:
+        data: The content.
+        name: What errors call it.
+        max_bytes: The most that all its arrays, unpacked, may take.
+
+    Raises:
+        ArtifactError: It is broken, or holds anything but plain arrays.
+    """
+    return _read_archive(Path(name), io.BytesIO(data), max_bytes)
+
+
+def _read_archive(path: Path, source: Path | io.BytesIO, max_bytes: int) -> dict[str, NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(source) as archive:
             entries = archive.infolist()
             _check_entries(path, entries, max_bytes)
             return {e.filename.removesuffix(".npy"): _read_entry(path, archive, e) for e in entries}
