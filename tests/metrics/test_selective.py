@@ -12,7 +12,15 @@ from sklearn.metrics import roc_auc_score
 
 from workzone.core.errors import DataError
 from workzone.core.types import Verdict
-from workzone.metrics.selective import risk_coverage, selective_counts, verdict_codes
+from workzone.metrics.selective import (
+    SelectiveCurve,
+    coverage_at_risk,
+    fnr_coverage,
+    for_coverage,
+    risk_coverage,
+    selective_counts,
+    verdict_codes,
+)
 
 
 def test_by_hand() -> None:
@@ -79,7 +87,7 @@ def test_augrc_equals_its_closed_form_ties_included(decimals: int) -> None:
     accuracy = 1 - wrong.mean()
     ranking = roc_auc_score(1 - wrong, confidence)
     expected = (1 - ranking) * accuracy * (1 - accuracy) + (1 - accuracy) ** 2 / 2
-    assert risk_coverage(wrong, confidence).augrc == pytest.approx(expected, abs=1e-12)
+    assert risk_coverage(wrong, confidence).augrc == pytest.approx(expected, abs=1e-15)
 
 
 def test_optimal_and_uninformative_confidence() -> None:
@@ -115,3 +123,72 @@ def test_ties_are_answered_in_random_order() -> None:
 def test_confidences_must_be_finite() -> None:
     with pytest.raises(DataError, match="finite"):
         risk_coverage([0, 1], [0.1, np.nan])
+
+
+def test_published_values_of_the_optimal_confidence() -> None:
+    """4,000 pictures with 638 errors (15.95 %), all of them deferred first."""
+    wrong = np.repeat([1, 0], [638, 3362])
+    best = risk_coverage(wrong, 1.0 - wrong + 1e-9 * np.arange(4000) * (1 - wrong))
+    assert best.augrc == pytest.approx(0.0127201, abs=5e-8)
+    assert best.augrc == pytest.approx(0.1595**2 / 2, abs=1e-15)
+    assert best.aurc == pytest.approx(0.013476, abs=5e-7)
+    assert 0.1595 + 0.8405 * math.log(0.8405) == pytest.approx(0.013456, abs=5e-7)
+    rng = np.random.default_rng(0)
+    blind = [risk_coverage(wrong, rng.random(4000)).augrc for _ in range(50)]
+    assert np.mean(blind) == pytest.approx(0.1595 / 2, abs=1e-3)
+    assert pytest.approx(0.1595 / 2, abs=4 * np.std(blind)) == 0.0792
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3)), min_size=1, max_size=40),
+    st.sampled_from([-9.0, 0.0, 1.5, math.inf]),
+)
+def test_every_point_of_the_curves_is_a_policys_counts(rows, t_hi) -> None:
+    labels, logits = (np.array(column) for column in zip(*rows, strict=True))
+    fnr, omission = fnr_coverage(labels, logits, t_hi), for_coverage(labels, logits, t_hi)
+    lower = [-math.inf, *(np.unique(logits[logits < t_hi]) + 0.5)]
+    assert len(fnr.coverage) == len(omission.coverage) == len(lower)
+    for place, t_lo in enumerate(lower):
+        codes = np.where(logits >= t_hi, 1, np.where(logits < t_lo, 0, -1))
+        counts = selective_counts(labels, codes)
+        assert fnr.coverage[place] == omission.coverage[place] == pytest.approx(counts.coverage)
+        np.testing.assert_allclose(fnr.risk[place], counts.selective_fnr)
+        np.testing.assert_allclose(omission.risk[place], counts.false_omission_rate)
+    assert fnr.coverage[-1] == 1
+    assert (np.diff(fnr.coverage) > 0).all()
+
+
+def test_coverage_at_a_risk_is_the_largest_at_which_it_holds() -> None:
+    curve = SelectiveCurve(np.array([0.4, 0.6, 0.8, 1.0]), np.array([np.nan, 0.01, 0.05, 0.02]))
+    assert coverage_at_risk(curve, 0.0) == 0.4  # nothing answered "none" yet, nothing missed
+    assert coverage_at_risk(curve, 0.01) == 0.6
+    assert coverage_at_risk(curve, 0.02) == 1.0
+    assert coverage_at_risk(SelectiveCurve(np.array([0.5, 1.0]), np.array([0.1, 0.2])), 0.05) == 0.0
+    wrong, confidence = errors_and_confidence(500)
+    whole = risk_coverage(wrong, confidence)
+    assert coverage_at_risk(whole, 1.0) == 1.0
+    found = coverage_at_risk(whole, 0.1)
+    assert whole.risk[whole.coverage == found] <= 0.1
+    assert (whole.risk[whole.coverage > found] > 0.1).all()
+
+
+def test_curves_of_scores_without_order_or_class() -> None:
+    constant = fnr_coverage([0, 1, 1], [2.0, 2.0, 2.0], 3.0)
+    assert constant.coverage.tolist() == [0.0, 1.0]
+    assert math.isnan(constant.risk[0])
+    assert constant.risk[1] == 1
+    assert for_coverage([0, 1, 1], [2.0, 2.0, 2.0], 3.0).risk[1] == pytest.approx(2 / 3)
+    above = fnr_coverage([0, 1, 1], [2.0, 2.0, 2.0], 1.0)
+    assert (above.coverage.tolist(), above.risk.tolist()) == ([1.0], [0.0])
+    assert np.isnan(fnr_coverage([0, 0], [0.0, 1.0], 0.5).risk).all()
+
+
+@pytest.mark.parametrize(("logits", "t_hi"), [([0.0, np.nan], 1.0), ([0.0], 1.0), ([0.0, 1.0], math.nan)])
+def test_curves_refuse_what_is_no_logit(logits, t_hi) -> None:
+    with pytest.raises(DataError, match="finite"):
+        fnr_coverage([0, 1], logits, t_hi)
+
+
+def test_a_risk_that_is_none_is_refused() -> None:
+    with pytest.raises(DataError, match="risk"):
+        coverage_at_risk(SelectiveCurve(np.ones(1), np.ones(1)), 1.5)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from workzone import __version__
-from workzone.cli import bundle, data, pipeline, plan, predict
+from workzone.cli import bundle, compare, data, pipeline, plan, predict
 from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
 
@@ -31,6 +31,7 @@ app.command("demo")(pipeline.demo)
 app.command("run")(pipeline.run)
 app.command("report")(pipeline.report)
 app.command("predict")(predict.predict)
+app.command("compare")(compare.compare)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,8 +1,11 @@
 """How far probabilities of road work are from frequencies. Pure numpy.
 
 All on the positive class: the predicted probability of road work against the share of road work, not the
-top label's confidence. Binned errors are biased upwards by about sqrt(bins / n); say n beside them.
-Sources: Brier 1950; Naeini et al. 2015 (equal width); Nguyen & O'Connor 2015 (equal mass).
+top label's confidence. Binned errors are biased upwards by about sqrt(bins / n), because chance alone parts
+share and mean in every bin: `debiased_calibration_error` takes that part off. Knows bins and groups; does not
+know intervals (see `bootstrap`).
+Sources: Brier 1950; Naeini et al. 2015 (equal width); Nguyen & O'Connor 2015 (equal mass); Kumar, Liang & Ma
+2019, "Verified uncertainty calibration" (debiasing).
 """
 
 from __future__ import annotations
@@ -41,6 +44,28 @@ class ReliabilityBin:
     positive_rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class DebiasedError:
+    """Calibration errors with the part that chance adds to them taken off.
+
+    Both may fall below 0, where the measured gaps are smaller than chance would make them: no error is shown.
+    Cut off at 0 they would be biased again. nan where no bin holds two groups.
+    """
+
+    ece: float
+    """Mean |share - probability| over bins, less the bias of a folded normal law."""
+    squared: float
+    """Mean (share - probability)^2 over bins, unbiased for fixed bins."""
+    n_left_out: int
+    """Pictures in bins with a single group (or picture), whose chance part cannot be told; the means are over
+    the other bins."""
+
+    @property
+    def rms(self) -> float:
+        """Root of the squared error in [0, 1]; 0 where that is below 0."""
+        return math.sqrt(max(0.0, self.squared)) if not math.isnan(self.squared) else math.nan
+
+
 def brier(labels: ArrayLike, probs: ArrayLike) -> float:
     """Return the mean of (probability - label)^2, in [0, 1].
 
@@ -76,23 +101,9 @@ def reliability_bins(
         DataError: As `brier`, or `n_bins` is below 1.
     """
     y, p = _checked(labels, probs)
-    if n_bins < 1:
-        raise DataError(f"{n_bins} bins were asked for; at least 1 is needed.")
-    if binning is Binning.WIDTH:
-        edges = np.linspace(0.0, 1.0, n_bins + 1)
-        index = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, n_bins - 1)
-        return [
-            _bin(float(edges[b]), float(edges[b + 1]), y[index == b], p[index == b]) for b in range(n_bins)
-        ]
-    order = np.argsort(p, kind="stable")
-    y, p = y[order], p[order]
-    wanted = p[(np.arange(1, n_bins) * len(p)) // n_bins]
-    # A cut inside a run of equal probabilities moves to the start of the run.
-    cuts = np.unique(np.concatenate([[0], np.searchsorted(p, wanted, side="left"), [len(p)]]))
-    return [
-        _bin(float(p[start]), float(p[stop - 1]), y[start:stop], p[start:stop])
-        for start, stop in itertools.pairwise(cuts)
-    ]
+    _check_bins(n_bins)
+    index, edges = _assigned(p, n_bins, binning)
+    return [_bin(low, high, y[index == b], p[index == b]) for b, (low, high) in enumerate(edges)]
 
 
 def ece(labels: ArrayLike, probs: ArrayLike, n_bins: int = 15, binning: Binning = Binning.WIDTH) -> float:
@@ -104,6 +115,112 @@ def ece(labels: ArrayLike, probs: ArrayLike, n_bins: int = 15, binning: Binning 
     bins = [b for b in reliability_bins(labels, probs, n_bins, binning) if b.count]
     total = sum(b.count for b in bins)
     return sum(b.count * abs(b.positive_rate - b.mean_prob) for b in bins) / total
+
+
+def debiased_calibration_error(
+    labels: ArrayLike,
+    probs: ArrayLike,
+    n_bins: int = 15,
+    binning: Binning = Binning.WIDTH,
+    groups: ArrayLike | None = None,
+) -> DebiasedError:
+    """Return the calibration error with what chance adds to it taken off.
+
+    In bin b with gap d_b = share of road work - mean probability and estimated variance v_b of d_b, the squared
+    error uses d_b^2 - v_b (Kumar, Liang & Ma 2019, of the gaps' residuals, so that probabilities may differ
+    within a bin): its mean over draws is the true one for bins fixed beforehand. The ECE subtracts the bias
+    that |d| has under a normal law, E|N(d_b, v_b)| - |d_b|, at the measured gap, as their library does by
+    simulation: of perfectly calibrated probabilities it takes off about two fifths of the bias, and it
+    understates no bin by more than a tenth of its standard error.
+
+    Args:
+        labels: [N] of 0 and 1.
+        probs: [N] in [0, 1].
+        n_bins: At least 1.
+        binning: Bins of equal mass are drawn from the data, so nothing is exactly unbiased for them.
+        groups: [N], which group each picture belongs to, where pictures of one group are alike: v_b is then
+            cluster-robust, G / (G - 1) Σ_g (Σ_{i in g} (r_i - mean r))^2 / n_b^2 of residuals r = label -
+            probability. Without it every picture is its own group, and v_b is the variance of a mean.
+
+    Raises:
+        DataError: As `reliability_bins`, or there are not as many groups as labels.
+    """
+    y, p = _checked(labels, probs)
+    _check_bins(n_bins)
+    index, edges = _assigned(p, n_bins, binning)
+    member = _members(groups, len(y))
+    bins = [_gap(y[index == b] - p[index == b], member[index == b]) for b in range(len(edges))]
+    known = [(n, gap, variance) for n, gap, variance in bins if variance is not None]
+    n_left_out = len(y) - sum(n for n, _, _ in known)
+    if not known:
+        return DebiasedError(math.nan, math.nan, n_left_out)
+    weights, gaps, variances = (np.array(column, dtype=np.float64) for column in zip(*known, strict=True))
+    weights /= weights.sum()
+    bias = np.array([_folded_bias(gap, variance) for gap, variance in zip(gaps, variances, strict=True)])
+    return DebiasedError(
+        ece=float(np.sum(weights * (np.abs(gaps) - bias))),
+        squared=float(np.sum(weights * (gaps**2 - variances))),
+        n_left_out=n_left_out,
+    )
+
+
+def _gap(residuals: F64, member: NDArray[np.intp]) -> tuple[int, float, float | None]:
+    """Pictures of a bin, their mean residual, and its variance: None without two groups to tell it from."""
+    if len(residuals) == 0:
+        return 0, math.nan, None
+    mean = float(residuals.mean())
+    sums = np.bincount(np.unique(member, return_inverse=True)[1], weights=residuals - mean)
+    n_groups = len(sums)
+    if n_groups < 2:
+        return len(residuals), mean, None
+    return len(residuals), mean, float(n_groups / (n_groups - 1) * np.sum(sums**2) / len(residuals) ** 2)
+
+
+def _folded_bias(gap: float, variance: float) -> float:
+    """E|N(gap, variance)| - |gap|, which is 0 or more."""
+    if variance <= 0:
+        return 0.0
+    away = abs(gap) / math.sqrt(2 * variance)
+    return math.sqrt(2 * variance / math.pi) * math.exp(-(away**2)) - abs(gap) * math.erfc(away)
+
+
+def _members(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
+    if groups is None:
+        return np.arange(n, dtype=np.intp)
+    names = np.asarray(groups)
+    if names.shape != (n,):
+        raise DataError(f"There are {n} labels for groups of shape {list(names.shape)}.")
+    return np.unique(names, return_inverse=True)[1].astype(np.intp)
+
+
+def bin_index(probs: F64, n_bins: int, binning: Binning) -> NDArray[np.intp]:
+    """Return which of the bins of `reliability_bins` each probability [N] lies in.
+
+    Raises:
+        DataError: `n_bins` is below 1.
+    """
+    _check_bins(n_bins)
+    return _assigned(probs, n_bins, binning)[0]
+
+
+def _assigned(p: F64, n_bins: int, binning: Binning) -> tuple[NDArray[np.intp], list[tuple[float, float]]]:
+    """The bin of each probability, and the bins' ends."""
+    if binning is Binning.WIDTH:
+        edges = np.linspace(0.0, 1.0, n_bins + 1)
+        index = np.clip(np.searchsorted(edges, p, side="right") - 1, 0, n_bins - 1).astype(np.intp)
+        return index, [(float(low), float(high)) for low, high in itertools.pairwise(edges)]
+    rising = np.sort(p)
+    wanted = rising[(np.arange(1, n_bins) * len(p)) // n_bins]
+    # A cut inside a run of equal probabilities moves to the start of the run.
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(rising, wanted, side="left"), [len(p)]]))
+    lows, highs = rising[cuts[:-1]], rising[cuts[1:] - 1]
+    index = (np.searchsorted(lows, p, side="right") - 1).astype(np.intp)
+    return index, [(float(low), float(high)) for low, high in zip(lows, highs, strict=True)]
+
+
+def _check_bins(n_bins: int) -> None:
+    if n_bins < 1:
+        raise DataError(f"{n_bins} bins were asked for; at least 1 is needed.")
 
 
 def _bin(low: float, high: float, y: F64, p: F64) -> ReliabilityBin:

@@ -118,6 +118,16 @@ class RiskCoverage:
     """Area under the share of all pictures that are answered wrongly, against coverage; in [0, 1/2]."""
 
 
+@dataclass(frozen=True, slots=True)
+class SelectiveCurve:
+    """A risk against coverage while more and more pictures are answered."""
+
+    coverage: F64
+    """Share of all pictures that are answered, rising."""
+    risk: F64
+    """nan where nothing is in its denominator: there is no error to be made yet."""
+
+
 def verdict_codes(verdicts: Iterable[Verdict | str]) -> NDArray[np.int8]:
     """Return int8 codes: 1 road work, 0 none, -1 defer.
 
@@ -187,6 +197,81 @@ def risk_coverage(errors: ArrayLike, confidences: ArrayLike) -> RiskCoverage:
         aurc=float(np.mean(expected / k)),
         augrc=float(area),
     )
+
+
+def fnr_coverage(labels: ArrayLike, logits: ArrayLike, t_hi: float) -> SelectiveCurve:
+    """Return selective FNR against coverage while the lower threshold rises from the safe end to `t_hi`.
+
+    Args:
+        labels: [N] of 0 and 1.
+        logits: [N], finite.
+        t_hi: From this logit on a picture is called road work, whatever the lower threshold; inf: none is.
+
+    Returns:
+        A point for "nothing is answered none", then one for each distinct logit below `t_hi` (equal logits
+        are answered together); the last has coverage 1.
+
+    Raises:
+        DataError: Lengths differ, a label is not 0 or 1, a logit is not finite, or `t_hi` is nan.
+    """
+    answered = _answered_below(labels, logits, t_hi)
+    return SelectiveCurve(
+        answered.coverage, _shares(answered.misses, answered.called_positives + answered.misses)
+    )
+
+
+def for_coverage(labels: ArrayLike, logits: ArrayLike, t_hi: float) -> SelectiveCurve:
+    """Return the false-omission rate (1 - NPV) against coverage; as `fnr_coverage`."""
+    answered = _answered_below(labels, logits, t_hi)
+    return SelectiveCurve(answered.coverage, _shares(answered.misses, answered.none))
+
+
+def coverage_at_risk(curve: SelectiveCurve | RiskCoverage, risk: float) -> float:
+    """Return the largest coverage at which the risk is at most `risk`; 0 where there is none.
+
+    A point without a denominator has made no error and counts. The point is chosen by looking at the labels:
+    it describes these pictures and promises nothing about others, which takes a certificate.
+
+    Raises:
+        DataError: `risk` is outside [0, 1].
+    """
+    if not 0 <= risk <= 1:
+        raise DataError(f"A risk lies in [0, 1], got {risk}.")
+    good = np.isnan(curve.risk) | (curve.risk <= risk)
+    return float(curve.coverage[good].max()) if good.any() else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    coverage: F64
+    misses: F64
+    none: F64
+    called_positives: int
+
+
+def _answered_below(labels: ArrayLike, logits: ArrayLike, t_hi: float) -> _Answered:
+    """What is answered "none", and wrongly so, as the lower threshold rises past every distinct logit."""
+    y = binary(labels, "labels")
+    values = np.asarray(logits, dtype=np.float64)
+    if values.shape != y.shape or not np.isfinite(values).all() or math.isnan(t_hi):
+        raise DataError(f"Logits must be {len(y)} finite numbers, and the threshold no nan.")
+    called = values >= t_hi
+    order = np.argsort(values[~called], kind="stable")
+    rest, positive = values[~called][order], y[~called][order]
+    # A threshold separates two different logits only: keep the last of each run of equal ones.
+    last = np.append(np.diff(rest) > 0, True) if len(rest) else np.zeros(0, dtype=np.bool_)
+    none = np.append(0.0, np.arange(1, len(rest) + 1, dtype=np.float64)[last])
+    return _Answered(
+        coverage=(called.sum() + none) / len(y),
+        misses=np.append(0.0, np.cumsum(positive, dtype=np.float64)[last]),
+        none=none,
+        called_positives=int((called & y).sum()),
+    )
+
+
+def _shares(part: F64, whole: F64) -> F64:
+    share: F64 = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return share
 
 
 def _ratio(part: float, whole: float) -> float:
