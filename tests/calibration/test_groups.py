@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workzone.calibration.groups import one_negative_per_group, one_positive_per_group
+from workzone.calibration.groups import group_pictures, one_per_group
 from workzone.core.errors import ConfigError, DataError
+from workzone.policy.risks import Population
+
+
+def one_positive_per_group(scores, split):
+    return one_per_group(scores, Population.POSITIVES, split)
+
+
+def one_negative_per_group(scores, split):
+    return one_per_group(scores, Population.NEGATIVES, split)
 
 
 def test_the_choice_is_the_least_hash(scores_of):
@@ -59,3 +68,20 @@ def test_the_hash_of_the_split_is_needed(scores_of):
 
 def test_no_positives_give_no_rows(scores_of):
     assert one_positive_per_group(scores_of([0.0, 1.0], 0), "s").tolist() == []
+
+
+def test_of_all_pictures_of_a_group_one_is_chosen_whatever_its_label(scores_of):
+    scores = scores_of([0.0] * 40, [0, 1] * 20, groups=np.repeat(np.arange(10), 4).astype(str))
+    rows = one_per_group(scores, Population.ALL, "s")
+    assert scores.groups[rows].tolist() == sorted({str(i) for i in range(10)})
+    assert 0 < scores.labels[rows].sum() < 10
+
+
+def test_groups_are_numbered_and_their_pictures_counted(scores_of):
+    scores = scores_of([0.0] * 5, [1, 1, 0, 0, 1], groups=["b", "b", "b", "a", "c"])
+    grouped = group_pictures(scores, "s")
+    assert grouped.groups.tolist() == [1, 1, 1, 0, 2]
+    assert grouped.sizes(Population.POSITIVES).tolist() == [0, 2, 1]
+    assert grouped.sizes(Population.NEGATIVES).tolist() == [1, 1, 0]
+    assert grouped.sizes(Population.ALL).tolist() == [1, 3, 1]
+    assert [len(grouped.chosen[p]) for p in Population] == [2, 2, 3]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from workzone.cli.app import app
+from workzone.cli.app import app, run
 from workzone.phases.recipe import load_recipe
 
 
@@ -32,6 +32,9 @@ def place(tiny_run, tmp_path_factory) -> Path:
     """A directory as a user's: `data`, `run`, and photos to import. Groups of the data set are split in `roles`."""
     root = tmp_path_factory.mktemp("place")
     tiny_run.copy(root)
+    # On the data that it was trained on a bundle is not certified anew.
+    render = f"data render --out {root / 'fresh'} --sequences 48 --frames 1 --seed 9 --workers 1"
+    assert run(render.split()) == 0
     for label in ("none", "roadwork"):
         (root / "photos" / label).mkdir(parents=True)
     for number, path in enumerate(sorted((root / "data" / "images").rglob("*.jpg"))[:8]):
@@ -62,9 +65,14 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
     ("predict",): ("run/bundle data/images --out new/a.parquet", 0, {"out", "pictures", "failed"}),
     ("plan", "certificate"): ("--alpha 0.05", 0, {"alpha", "delta", "rows", "groups_for_power"}),
     ("bundle", "verify"): ("run/bundle", 0, {"bundle", "verified", "digest"}),
-    ("bundle", "show"): ("run/bundle", 0, {"name", "digest", "statement", "t_hi", "certified"}),
+    ("bundle", "show"): ("run/bundle", 0, {"name", "digest", "statement", "rule", "certified"}),
+    ("compare",): (
+        "run/bundle run/bundle fresh --resamples 50",
+        3,
+        {"b_is_better", "statement", "left_out", "comparison"},
+    ),
     ("bundle", "recertify"): (
-        "run/bundle data --out new/b --beta 0.5",
+        "run/bundle fresh --out new/b --beta 0.5",
         3,
         {"bundle", "certified", "statement"},
     ),

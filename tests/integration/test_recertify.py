@@ -63,12 +63,10 @@ def test_a_city_with_enough_groups_is_certified_without_torch(colour_bundle, col
     certificate = new.policy.certificate
     assert certificate is not None
     assert certificate.dataset_sha256 == dataset["sha256"] != old.policy.certificate.dataset_sha256
-    assert (certificate.n, certificate.misses) == (
-        0.75 * POSITIVES,
-        0,
-    )  # a model that errs nowhere, 3/4 of groups
-    assert certificate.bound == pytest.approx(beta.ppf(0.95, 1, certificate.n))
-    assert certificate.bound <= 0.05
+    (claim,) = certificate.claims
+    assert (claim.n, claim.events) == (0.75 * POSITIVES, 0)  # a model that errs nowhere, 3/4 of groups
+    assert claim.bound == pytest.approx(beta.ppf(0.95, 1, claim.n))
+    assert claim.bound <= 0.05
     assert new.manifest.recertified_from == old.digest
     assert {role for _, role in new.manifest.lineage} == {"select", "calib"}
     assert set(new.manifest.ancestor_lineage) == set(old.manifest.lineage)

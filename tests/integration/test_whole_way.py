@@ -44,6 +44,7 @@ LINEAGE = {  # docs/architecture.md
     "predictions-test": FITTED | {"test"},
     "calibrator": FITTED | {"calib"},
     "policy": FITTED | {"calib"},
+    "alternatives": FITTED | {"calib"},
     "report": FITTED | {"calib", "test"},
     "bundle": FITTED | {"calib"},
 }
@@ -135,7 +136,7 @@ def test_another_alpha_runs_policy_evaluate_and_pack_again(lenient, capsys) -> N
         Path(name).parts[0].removesuffix(".manifest.json") for name in after if after[name] != before[name]
     }
     assert set(after) == set(before)
-    assert changed == {"policy", "report", "bundle"}
+    assert changed == {"policy", "alternatives", "report", "bundle"}
     assert not any(p["runs"] for p in phases(capsys, "--out", str(copy.run), *arguments).values())
 
 
@@ -324,8 +325,8 @@ def test_t_hi_is_the_least_that_keeps_false_alarms_on_select(tiny_run) -> None:
     policy = tiny_run.read("policy/policy.json")
     select = scored(tiny_run.run, "select")
     negatives = select.logits[select.y == 0]
-    assert (negatives >= policy["t_hi"]).mean() <= policy["beta"] == 0.05
-    assert (negatives >= np.nextafter(policy["t_hi"], -math.inf)).mean() > policy["beta"]
+    assert (negatives >= policy["t_hi"]).mean() <= policy["settings"]["beta"] == 0.05
+    assert (negatives >= np.nextafter(policy["t_hi"], -math.inf)).mean() > policy["settings"]["beta"]
 
 
 def test_t_lo_is_the_last_that_exact_tests_certify_on_calib(lenient) -> None:
@@ -333,7 +334,8 @@ def test_t_lo_is_the_last_that_exact_tests_certify_on_calib(lenient) -> None:
     copy, _, _ = lenient
     policy, calib = copy.read("policy/policy.json"), scored(copy.run, "calib")
     certificate, split = policy["certificate"], copy.read("split/split.json")["sha256"]
-    assert (certificate["alpha"], certificate["delta"]) == (0.6, 0.5)
+    (claim,), walk = certificate["claims"], certificate["walk"]
+    assert (claim["alpha"], certificate["delta"]) == (0.6, 0.5)
     assert certificate["split_sha256"] == split
     chosen: dict[str, tuple[str, float]] = {}
     for sample, group, y, logit in zip(calib.ids, calib.groups, calib.y, calib.logits, strict=True):
@@ -342,19 +344,19 @@ def test_t_lo_is_the_last_that_exact_tests_certify_on_calib(lenient) -> None:
             chosen[group] = (digest, logit)
     logits = np.array([logit for _, logit in chosen.values()])
     passed = None
-    for t in certificate["sequence"]:
+    for t in walk["sequence"][walk["start"] :]:
         called, missed = int((logits >= policy["t_hi"]).sum()), int((logits < t).sum())
-        if binom.cdf(missed, called + missed, certificate["alpha"]) > certificate["delta"]:
+        if binom.cdf(missed, called + missed, claim["alpha"]) > certificate["delta"]:
             break
         passed = t, missed, called + missed
-    assert passed == (policy["t_lo"], certificate["misses"], certificate["n"])
-    assert certificate["sequence"] == sorted(certificate["sequence"])
-    assert max(certificate["sequence"]) == policy["t_hi"]
+    assert passed == (policy["t_lo"], claim["events"], claim["n"])
+    assert walk["sequence"] == sorted(walk["sequence"])
+    assert max(walk["sequence"]) == policy["t_hi"]
 
 
 def test_the_grid_of_t_lo_is_of_select_alone(lenient) -> None:
     copy, _, _ = lenient
-    sequence = np.array(copy.read("policy/policy.json")["certificate"]["sequence"])
+    sequence = np.array(copy.read("policy/policy.json")["certificate"]["walk"]["sequence"])
     select = scored(copy.run, "select")
     below = select.logits[select.logits < sequence[-1]]
     quantiles = np.quantile(below, np.linspace(0, 1, 200 - 5))

@@ -8,6 +8,8 @@ import pytest
 
 from workzone.core.errors import ConfigError
 from workzone.phases.recipe import Recipe, SplitSection, checked, load_recipe
+from workzone.policy.risks import Risk
+from workzone.policy.settings import ConformalSettings, GateSettings, RiskLimit, ThresholdSettings
 
 
 def written(folder: Path, text: str) -> str:
@@ -33,6 +35,12 @@ def test_what_a_file_leaves_out_is_the_default_and_can_be_overridden(tmp_path: P
         ("policy: {alpha: 2}\n", None, "policy.alpha: .*less than 1"),
         ("split: {train: 0.9}\n", None, "must be 1"),
         ("policy: [1\n", None, "cannot be composed"),
+        ("policy: {risk: selective_fn}\n", None, "policy.risk"),
+        ("policy: {objective: cost}\n", None, "needs prices"),
+        ("policy: {second_risk: precision, second_alpha: 0.1}\n", None, "policy.second_risk"),
+        ("policy: {second_alpha: 0.1}\n", None, "given together"),
+        ("policy: {kind: conformal, method: crc}\n", None, "scrc"),
+        ("policy: {prices: {mis: 1}}\n", None, "unknown key 'policy.prices.mis'. Did you mean 'miss'"),
         ("", "train.epoch=3", "Did you mean 'epochs'"),
         ("", "train", "not of the form key=value"),
         ("", "split.folds=3 split.fold=3", "cannot be composed|folds"),
@@ -56,3 +64,21 @@ def test_a_recipe_cannot_be_changed() -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no recipe file"):
         load_recipe(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("policy: {second_risk: false_alarm_rate, second_alpha: 0.08}\n", ThresholdSettings),
+        (
+            "policy: {objective: cost, prices: {miss: 100, false_alarm: 5, next_stage: 1}}\n",
+            ThresholdSettings,
+        ),
+        ("policy: {kind: conformal, coverage: 0.9}\n", ConformalSettings),
+        ("policy: {kind: gate, counting: all_frames, features: [entropy, roadwork]}\n", GateSettings),
+    ],
+)
+def test_a_policy_becomes_what_its_fitter_takes(tmp_path: Path, text: str, kind: type) -> None:
+    settings = load_recipe(written(tmp_path, text)).policy.settings()
+    assert type(settings) is kind
+    assert settings.limits[0] == RiskLimit(Risk.SELECTIVE_FNR, 0.02)

@@ -25,6 +25,7 @@ FORBIDDEN = {
     "predictions-test": {CALIB},
     "calibrator": {TEST},
     "policy": {TEST},
+    "alternatives": {TEST},
     "bundle": {TEST},
     "report": set(),
 }

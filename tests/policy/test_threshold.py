@@ -11,10 +11,12 @@ import pytest
 
 from workzone.core.errors import BundleError, InferenceError
 from workzone.core.types import Verdict
-from workzone.policy.threshold import POLICIES, ThresholdPolicy, policy_from_json, policy_to_json
+from workzone.policy.policies import POLICIES, policy_from_json, policy_to_json
+from workzone.policy.settings import ThresholdSettings
+from workzone.policy.threshold import ThresholdPolicy
 from workzone.policy.verdicts import CODES
 
-REFUSED = ThresholdPolicy(-math.inf, 0.75, 0.05, certificate=None, refusal="29 more groups are needed")
+REFUSED = ThresholdPolicy(-math.inf, 0.75, ThresholdSettings(), None, "29 more groups are needed")
 
 
 def test_roadwork_from_t_hi_on_none_strictly_below_t_lo(policy):
@@ -30,8 +32,9 @@ def test_codes_are_those_of_the_metrics():
     assert verdict_codes(CODES).tolist() == list(CODES.values())
 
 
-def test_equal_thresholds_defer_nothing(certificate):
-    policy = ThresholdPolicy(0.75, 0.75, 0.05, replace(certificate, certified_index=3), None)
+def test_equal_thresholds_defer_nothing(certificate, settings):
+    walk = replace(certificate.walk, passed=3, chosen=3)
+    policy = ThresholdPolicy(0.75, 0.75, settings, replace(certificate, walk=walk), None)
     assert policy.decide([0.7, 0.75]).tolist() == [0, 1]
 
 
@@ -53,7 +56,7 @@ def test_json_round_trip(policy, index):
     again = policy_from_json(json.loads(text))
     assert again == one
     assert type(again) is POLICIES[again.kind]
-    assert json.loads(text) == policy_to_json(one)
+    assert json.dumps(policy_to_json(again)) == text
 
 
 @pytest.mark.parametrize(
@@ -65,20 +68,20 @@ def test_json_round_trip(policy, index):
         ({"t_hi": "1"}, "t_hi"),
         ({"t_hi": True}, "t_hi"),
         ({"t_hi": -3.0}, "t_lo"),
-        ({"t_hi": 0.5}, "certificate.sequence"),
+        ({"t_hi": 0.5}, "certificate.walk.sequence"),
         ({"t_lo": 0.8}, "t_lo"),
         ({"t_lo": -4.0}, "t_lo"),
         ({"t_lo": None}, "t_lo"),
         ({"t_lo": math.nan}, "t_lo"),
         ({"t_lo": -math.inf}, "t_lo"),
-        ({"beta": 1.0}, "beta"),
-        ({"beta": -0.1}, "beta"),
+        ({"settings": {"surprise": 1}}, "settings"),
+        ({"settings": None}, "settings"),
         ({"refusal": "both"}, "refusal"),
         ({"certificate": None}, "refusal"),
         ({"certificate": None, "refusal": ""}, "refusal"),
         ({"certificate": 5}, "certificate"),
         ({"certificate": {}}, "kind"),
-        ({"kind": "gate"}, "kind"),
+        ({"kind": "gates"}, "kind"),
         ({"kind": None}, "kind"),
         ({"extra": 0}, "extra"),
     ],
@@ -88,7 +91,27 @@ def test_bad_json_is_refused_by_key(policy, change, key):
         policy_from_json({**policy_to_json(policy), **change})
 
 
-@pytest.mark.parametrize("key", ["kind", "t_lo", "t_hi", "beta", "certificate", "refusal"])
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"beta": 1.0}, "beta"),
+        ({"beta": -0.1}, "beta"),
+        ({"delta": 0.0}, "delta"),
+        ({"delta": 0.04}, "certificate"),
+        ({"limits": []}, "one risk"),
+        ({"grid_size": 3}, "grid"),
+        ({"counting": "all_frames"}, "certificate"),
+        ({"objective": "cost"}, "prices"),
+    ],
+)
+def test_settings_that_are_not_those_of_the_certificate_are_refused(policy, change, key):
+    value = json.loads(json.dumps(policy_to_json(policy)))
+    value["settings"].update(change)
+    with pytest.raises(BundleError, match=key):
+        policy_from_json(value)
+
+
+@pytest.mark.parametrize("key", ["kind", "t_lo", "t_hi", "settings", "certificate", "refusal"])
 def test_every_key_is_needed(policy, key):
     value = policy_to_json(policy)
     del value[key]
@@ -98,14 +121,14 @@ def test_every_key_is_needed(policy, key):
 
 def test_reading_a_policy_derives_its_certificate_again(policy):
     value = policy_to_json(policy)
-    value["certificate"]["misses"] = 0
-    with pytest.raises(BundleError, match="bound"):
+    value["certificate"]["claims"][0]["events"] = 0
+    with pytest.raises(BundleError, match="rate"):
         policy_from_json(value)
 
 
 def test_applying_needs_no_scipy():
     code = (
-        "import sys, workzone.policy.threshold, workzone.policy.calibrators, workzone.policy.binomial as b;"
+        "import sys, workzone.policy.policies, workzone.policy.calibrators, workzone.policy.binomial as b;"
         "b.clopper_pearson_upper(2, 313, 0.05);"
         "heavy = {'scipy', 'sklearn', 'torch', 'pyarrow', 'pydantic'} & set(sys.modules);"
         "assert not heavy, heavy"

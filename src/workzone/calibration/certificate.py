@@ -1,119 +1,218 @@
-"""Writes a certificate, or the reason why there is none, from the calibration pictures and two thresholds.
+"""Writes a certificate, or the reason why there is none, for any policy on the calibration pictures.
 
-Knows what is counted and in which words; whether the thresholds may be promised was tested before
-(`workzone.calibration.threshold`), and the finished record is checked by its own counts.
+Knows what is counted and in which words; whether the rule may be promised was tested before
+(`workzone.calibration.walk`, or by conformal order statistics), and the finished record is checked by its own
+counts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
-from workzone.calibration.groups import COUNT_UNIT, one_negative_per_group, one_positive_per_group
+import numpy as np
+from numpy.typing import NDArray
+
+from workzone.calibration.groups import COUNT_UNITS, Grouped, group_pictures
+from workzone.calibration.path import group_counts
 from workzone.calibration.plan import groups_needed
 from workzone.core.scores import Scores
-from workzone.core.types import Label
+from workzone.core.types import Label, Verdict
+from workzone.policy.betting import outcomes_of
 from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
 from workzone.policy.certificate import (
     EVERYTHING_DEFERRED,
     EVERYTHING_ROADWORK,
     Certificate,
+    Claim,
     Coverage,
     FalseAlarms,
+    Restated,
+    Walk,
+)
+from workzone.policy.policies import AnyPolicy
+from workzone.policy.risks import RISKS, Population, risk_title
+from workzone.policy.settings import Counting, RiskLimit
+from workzone.policy.verdicts import CODES
+from workzone.policy.verification import (
+    NOISE_ROWS,
+    claim_bound,
+    claim_p_value,
+    claim_rate,
+    noise_row,
     verify_certificate,
 )
 
-ESTIMAND = (
-    "selective false-negative rate: draw a group that has a positive picture, then one of its positive "
-    "pictures uniformly; of those that the policy answers, the share answered 'none'"
-)
+Codes = NDArray[np.int8]
+Kind = Literal["pac", "average"]
+
 ASSUMPTION = (
     "new groups are exchangeable with the calibration groups: drawn in the same way from the same places, "
     "cameras and conditions; elsewhere the promise is void until certified there"
 )
+NOT_YET = "It was not certified yet."
 
 
-def build_certificate(
+def certify_policy(
+    policy: AnyPolicy,
     calib: Scores,
     *,
+    kind: Kind,
     split_sha256: str,
     dataset_sha256: str,
-    t_lo: float,
-    t_hi: float,
-    alpha: float,
-    delta: float,
-    sequence: tuple[float, ...],
-    certified_index: int,
-) -> Certificate:
-    """Return the certificate of thresholds that passed, with what they cost on `calib`.
+    walk: Walk | None,
+    stakes: Sequence[float | None],
+    exceedances: Sequence[float | None] | None = None,
+) -> AnyPolicy:
+    """Return the policy with the certificate of its rule, and what it costs on `calib`.
+
+    Args:
+        policy: The rule that passed, not certified yet.
+        calib: All calibration pictures, unknown and ambiguous ones among them.
+        kind: Of the promise.
+        split_sha256: Hash of the split; it chooses the picture that stands for its group.
+        dataset_sha256: Hash of the data set, for the record.
+        walk: What was tested before this rule.
+        stakes: For each limit, of the betting test; None where one picture stands for a group.
+        exceedances: For each limit of an `average`, where it does not follow from the counts.
 
     Raises:
-        BundleError: The thresholds do not hold the promise on `calib`: the caller did not test them.
+        BundleError: The rule does not hold the promise on `calib`: the caller did not test it.
     """
-    logits = calib.logits[one_positive_per_group(calib, split_sha256)]
-    misses = int((logits < t_lo).sum())
-    n = int((logits >= t_hi).sum()) + misses
+    decided = calib.decided()
+    grouped = group_pictures(decided, split_sha256)
+    codes = policy.decide(decided.logits, decided.features)
+    delta, counting = policy.settings.delta, policy.settings.counting
+    given = exceedances or [None] * len(policy.settings.limits)
+    widened = _with_ambiguous(calib)
+    claims = []
+    for limit, stake, exceedance in zip(policy.settings.limits, stakes, given, strict=True):
+        claim = _claim(limit, grouped, codes, kind, delta, counting, stake, exceedance)
+        if widened is not None:
+            said = policy.decide(widened.logits, widened.features)
+            regrouped = group_pictures(widened, split_sha256)
+            other = _claim(limit, regrouped, said, kind, delta, counting, stake, exceedance)
+            restated = Restated(other.n, other.events, other.bound, other.bound <= limit.alpha)
+            claim = replace(claim, ambiguous_as_positives=restated)
+        claims.append(claim)
     certificate = Certificate(
-        kind="pac",
-        risk="selective_fnr",
-        alpha=alpha,
+        kind=kind,
         delta=delta,
-        n=n,
-        misses=misses,
-        bound=clopper_pearson_upper(misses, n, delta),
-        p_value=binomial_cdf(misses, n, alpha),
-        n_positive_groups=len(logits),
+        counting=counting,
+        count_unit=COUNT_UNITS[counting],
+        claims=tuple(claims),
+        walk=walk,
         n_unknown_left_out=int((calib.labels == Label.UNKNOWN).sum()),
         n_ambiguous_left_out=int(((calib.labels != Label.UNKNOWN) & calib.ambiguous).sum()),
-        estimand=ESTIMAND,
-        count_unit=COUNT_UNIT,
         assumption=ASSUMPTION,
-        sequence=sequence,
-        certified_index=certified_index,
         split_sha256=split_sha256,
         dataset_sha256=dataset_sha256,
-        false_alarms=_false_alarms(calib, split_sha256, t_hi, delta),
-        coverage=_coverage(calib, t_lo, t_hi),
+        calibration_sha256=hash_ids(calib.ids),
+        false_alarms=_false_alarms(grouped, codes, delta),
+        coverage=_coverage(decided, codes),
         everything_roadwork=EVERYTHING_ROADWORK,
         everything_deferred=EVERYTHING_DEFERRED,
     )
     verify_certificate(certificate)
-    return certificate
+    return replace(policy, certificate=certificate, refusal=None)
 
 
-def refuse_certificate(called: int, misses: int, positives: int, alpha: float, delta: float) -> str:
-    """Return why nothing can be certified, and how many more answered positive groups it takes.
+def hash_ids(ids: NDArray[np.str_]) -> str:
+    """Return the SHA-256 over sorted sample ids, one a line."""
+    return hashlib.sha256("\n".join(sorted(ids.tolist())).encode()).hexdigest()
+
+
+def refuse_certificate(
+    limit: RiskLimit, delta: float, *, counted: int, events: int, groups: int, instead: str
+) -> str:
+    """Return why nothing can be certified, and how many more groups it takes.
 
     Args:
-        called: Positive groups that are answered road work.
-        misses: Positive groups that even the safest lower threshold of the grid misses.
-        positives: All positive groups.
-        alpha: Largest risk, in (0, 1).
+        limit: The risk and its limit.
         delta: Probability that the promise is wrong, in (0, 1).
+        counted: Groups that count at the rule where the walk began.
+        events: Of those, with an event.
+        groups: All groups of the risk's population.
+        instead: What the policy does without a certificate.
     """
-    answered = called + misses
-    needed = groups_needed(misses, alpha, delta)
-    more = needed - answered
+    needed = groups_needed(events, limit.alpha, delta)
+    more = max(0, needed - counted)
     text = (
-        f"Cannot certify a selective false-negative rate of at most {alpha:g} with confidence "
-        f"{1 - delta:g}: {answered} of {positives} positive calibration groups are answered ({misses} of "
-        "them missed) at the safest threshold; "
-        f"with {misses} missed at least {needed} are needed: {more} more."
+        f"Cannot certify a {risk_title(limit.risk)} of at most {limit.alpha:g} with confidence {1 - delta:g}: "
+        f"{counted} of {groups} calibration groups count ({events} of them with an error) at the safest "
+        f"rule; with {events} errors at least {needed} are needed: {more} more."
     )
-    if 0 < answered < positives:
-        to_label = math.ceil(more * positives / answered)
-        text += f" At the present rate of answers that is about {to_label} more to label."
-    return f"{text} Until then the policy never answers 'none'."
+    if 0 < counted < groups and more:
+        text += f" At the present rate of answers that is about {math.ceil(more * groups / counted)} more to label."
+    return f"{text} {instead}"
 
 
-def _false_alarms(calib: Scores, split_sha256: str, t_hi: float, delta: float) -> FalseAlarms:
-    logits = calib.logits[one_negative_per_group(calib, split_sha256)]
-    n, count = len(logits), int((logits >= t_hi).sum())
+def _claim(
+    limit: RiskLimit,
+    grouped: Grouped,
+    codes: Codes,
+    kind: Kind,
+    delta: float,
+    counting: Counting,
+    stake: float | None,
+    exceedance: float | None,
+) -> Claim:
+    definition = RISKS[limit.risk]
+    if counting is Counting.ALL_FRAMES:
+        sizes, counts, hits = group_counts(codes, grouped, definition)
+        outcomes = outcomes_of(sizes, counts, hits)
+        n, events, n_groups = int((counts > 0).sum()), int((hits > 0).sum()), int((sizes > 0).sum())
+    else:
+        rows, outcomes = grouped.chosen[definition.population], ()
+        n, n_groups = int(definition.counts(codes[rows]).sum()), len(rows)
+        events = int(definition.events(grouped.labels[rows], codes[rows]).sum())
+    if kind == "average" and exceedance is None:
+        exceedance = binomial_cdf(events, n, limit.alpha)
+    bare = Claim(
+        risk=limit.risk,
+        alpha=limit.alpha,
+        n=n,
+        events=events,
+        rate=0.0,
+        bound=1.0,
+        p_value=None,
+        exceedance=exceedance,
+        stake=stake,
+        outcomes=outcomes,
+        n_groups=n_groups,
+        estimand=definition.estimand,
+        label_noise=(),
+        ambiguous_as_positives=None,
+    )
+    return replace(
+        bare,
+        rate=claim_rate(bare),
+        bound=claim_bound(bare, kind, delta),
+        p_value=claim_p_value(bare, kind),
+        label_noise=tuple(noise_row(bare, kind, delta, m) for m in NOISE_ROWS),
+    )
+
+
+def _with_ambiguous(calib: Scores) -> Scores | None:
+    """Return decided and ambiguous pictures, the latter as road work; None without an ambiguous one."""
+    if not calib.ambiguous.any():
+        return None
+    kept = calib.take((calib.labels != Label.UNKNOWN) | calib.ambiguous)
+    labels = np.where(kept.ambiguous, np.int8(Label.ROADWORK), kept.labels)
+    return replace(kept, labels=labels, ambiguous=np.zeros(len(labels), dtype=np.bool_))
+
+
+def _false_alarms(grouped: Grouped, codes: Codes, delta: float) -> FalseAlarms:
+    said = codes[grouped.chosen[Population.NEGATIVES]]
+    n, count = len(said), int((said == CODES[Verdict.ROADWORK]).sum())
     return FalseAlarms(count, n, count / n if n else None, clopper_pearson_upper(count, n, delta))
 
 
-def _coverage(calib: Scores, t_lo: float, t_hi: float) -> Coverage:
-    decided = calib.decided()
-    answered = (decided.logits >= t_hi) | (decided.logits < t_lo)
+def _coverage(decided: Scores, codes: Codes) -> Coverage:
+    answered = codes != CODES[Verdict.DEFER]
     positive = decided.labels == Label.ROADWORK
     return Coverage(
         positives=int(positive.sum()),

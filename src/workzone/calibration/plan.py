@@ -1,61 +1,93 @@
-"""How many answered positive groups a certificate takes, before anyone labels them.
+"""How many groups a certificate takes, before anyone labels them.
 
-Counts *answered* positive groups: groups that a policy defers do not count, so label more by that share.
+Counts groups that *count*: for the selective FNR, answered groups with road work; groups that a policy defers
+do not, so label more by that share. Knows counts and rates, not policies: every policy that is certified in
+the same way takes the same number.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from workzone.core.errors import ConfigError
+from workzone.policy.betting import boundary_stake
 from workzone.policy.binomial import binomial_cdf
+from workzone.policy.settings import Counting
 
 LARGEST_PLAN = 200_000
-"""Answered positive groups beyond which planning gives up."""
+"""Counted groups beyond which planning gives up."""
+
+Kind = Literal["pac", "average"]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """What it takes with this many misses."""
+    """What it takes with this many errors."""
 
     misses: int
+    """Groups in error: missed, for a miss rate. All frames: wholly in error."""
     groups_needed: int
-    """Least number of answered positive groups that certify with `misses` of them missed."""
+    """Least number of counted groups that certify with so many of them in error."""
     power: float
-    """Probability that of so many groups at most `misses` are missed, at the expected miss rate."""
+    """Probability that of so many groups at most `misses` are in error, at the expected rate."""
+    exceedance: float | None
+    """`average`: the chance that a draw of so many groups gives a rule above alpha."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificatePlan:
-    """How many answered positive groups to collect."""
+    """How many groups to collect."""
 
+    kind: Kind
+    counting: Counting
     alpha: float
     delta: float
     expected_miss: float
     rows: tuple[PlanRow, ...]
-    """For 0, 1, 2, ... misses."""
+    """For 0, 1, 2, ... errors."""
     power: float
     """Wanted probability of certifying."""
     groups_for_power: int
-    """Least number of answered positive groups that certify so often at the expected miss rate."""
+    """Least number of counted groups that certify so often at the expected rate."""
+    answered: float
+    """Share of the groups that count, as it is expected."""
+    groups_to_label: int
+    """`groups_for_power` over `answered`."""
 
 
 def plan_certificate(
-    alpha: float, delta: float, expected_miss: float, max_misses: int = 20, power: float = 0.8
+    alpha: float,
+    delta: float,
+    expected_miss: float,
+    max_misses: int = 20,
+    power: float = 0.8,
+    *,
+    kind: Kind = "pac",
+    counting: Counting = Counting.ONE_PER_GROUP,
+    answered: float = 1.0,
 ) -> CertificatePlan:
-    """Plan a certificate of a selective FNR of at most `alpha` with confidence 1 - `delta`.
+    """Plan a certificate of a risk of at most `alpha`.
 
     Args:
         alpha: Largest risk, in (0, 1).
-        delta: Probability that the certificate is wrong, in (0, 1).
-        expected_miss: The selective FNR that the model is believed to have, in [0, alpha).
+        delta: Probability that the certificate is wrong, in (0, 1); not used by `average`.
+        expected_miss: The risk that the policy is believed to have, in [0, alpha).
         max_misses: Last row of the table, >= 0.
         power: Wanted probability of certifying, in (0, 1).
+        kind: Of the promise.
+        counting: What stands for a group. All frames is planned for groups that are wholly right or wholly in
+            error, the worst case; groups in part in error cost less.
+        answered: Share of the groups that will count, in (0, 1].
 
     Raises:
         ConfigError: An argument is out of its range, or it would take more than `LARGEST_PLAN` groups.
     """
     _require_rates(alpha=alpha, delta=delta, power=power)
+    if not 0.0 < answered <= 1.0:
+        raise ConfigError(f"'answered' is the share of groups that count, in (0, 1], got {answered}.")
     if not 0.0 <= expected_miss < 1.0:
         raise ConfigError(f"The expected miss rate is in [0, alpha), got {expected_miss}.")
     if expected_miss >= alpha:
@@ -71,20 +103,32 @@ def plan_certificate(
     misses, groups = 0, 0
     # within the groups that certify with k misses the power falls with n, so the least n is one of the rows'
     while enough is None or misses <= max_misses:
-        groups = groups_needed(misses, alpha, delta, at_least=groups + 1)
+        groups = _needed(misses, alpha, delta, kind, counting, groups + 1)
         if groups > LARGEST_PLAN:
             raise ConfigError(
-                f"Certifying alpha={alpha:g} at delta={delta:g} takes more than {LARGEST_PLAN} answered "
-                f"positive groups here: the expected miss rate {expected_miss:g} is too near to alpha, or "
+                f"Certifying alpha={alpha:g} at delta={delta:g} takes more than {LARGEST_PLAN} "
+                f"groups here: the expected miss rate {expected_miss:g} is too near to alpha, or "
                 "alpha too small."
             )
-        row = PlanRow(misses, groups, binomial_cdf(misses, groups, expected_miss))
+        exceedance = binomial_cdf(misses, groups, alpha) if kind == "average" else None
+        row = PlanRow(misses, groups, binomial_cdf(misses, groups, expected_miss), exceedance)
         if misses <= max_misses:
             rows.append(row)
         if enough is None and row.power >= power:
             enough = row
         misses += 1
-    return CertificatePlan(alpha, delta, expected_miss, tuple(rows), power, enough.groups_needed)
+    return CertificatePlan(
+        kind=kind,
+        counting=counting,
+        alpha=alpha,
+        delta=delta,
+        expected_miss=expected_miss,
+        rows=tuple(rows),
+        power=power,
+        groups_for_power=enough.groups_needed,
+        answered=answered,
+        groups_to_label=math.ceil(enough.groups_needed / answered),
+    )
 
 
 def groups_needed(misses: int, alpha: float, delta: float, at_least: int = 1) -> int:
@@ -96,15 +140,49 @@ def groups_needed(misses: int, alpha: float, delta: float, at_least: int = 1) ->
         ConfigError: A rate is out of its range.
     """
     _require_rates(alpha=alpha, delta=delta)
-    low, high = at_least - 1, max(at_least, misses + 1)  # low fails or is not asked for; the CDF falls with n
-    while binomial_cdf(misses, high, alpha) > delta:
+    return _least(lambda n: binomial_cdf(misses, n, alpha) <= delta, misses, at_least)
+
+
+def average_groups_needed(misses: int, alpha: float) -> int:
+    """Return the least n with (misses + 1) / (n + 1) <= alpha: 49, 99, 149, ... for alpha 0.02."""
+    _require_rates(alpha=alpha)
+    n = max(misses, math.ceil((misses + 1) / alpha - 1))
+    while n > misses and (misses + 1) / n <= alpha:  # n is the n + 1 of n - 1
+        n -= 1
+    return n if (misses + 1) / (n + 1) <= alpha else n + 1
+
+
+def betting_groups_needed(misses: int, alpha: float, delta: float, at_least: int = 1) -> int:
+    """Return the least n that the betting test certifies with `misses` groups wholly in error."""
+    _require_rates(alpha=alpha, delta=delta)
+
+    def certifies(n: int) -> bool:
+        stake = boundary_stake(n, alpha, delta)
+        gain = (n - misses) * math.log1p(stake * alpha / (1.0 - alpha)) + misses * math.log1p(-stake)
+        return gain >= -math.log(delta)
+
+    return _least(certifies, misses, at_least)
+
+
+def _needed(misses: int, alpha: float, delta: float, kind: Kind, counting: Counting, at_least: int) -> int:
+    if kind == "average":
+        return max(at_least, average_groups_needed(misses, alpha))
+    if counting is Counting.ALL_FRAMES:
+        return betting_groups_needed(misses, alpha, delta, at_least)
+    return groups_needed(misses, alpha, delta, at_least)
+
+
+def _least(certifies: Callable[[int], bool], misses: int, at_least: int) -> int:
+    """Return the least n >= `at_least` that certifies; what certifies goes on to as n grows."""
+    low, high = at_least - 1, max(at_least, misses + 1)  # low fails or is not asked for
+    while not certifies(high):
         low, high = high, high + max(1, high - low) * 2
     while high - low > 1:
         middle = (low + high) // 2
-        if binomial_cdf(misses, middle, alpha) > delta:
-            low = middle
-        else:
+        if certifies(middle):
             high = middle
+        else:
+            low = middle
     return high
 
 

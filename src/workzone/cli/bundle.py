@@ -12,6 +12,7 @@ from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, out, show
 
 if TYPE_CHECKING:
     from workzone.bundle.reader import Bundle
+    from workzone.phases.verify_certificate import CertificateCheck
 
 app = typer.Typer(help="Verify, show and re-certify bundles.", no_args_is_help=True)
 
@@ -20,20 +21,62 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command()
-def verify(bundle: BundlePath, json: Json = False) -> None:
+def verify(
+    bundle: BundlePath,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Also recompute the certificate from the data set that it was made on; exit 3 if it differs.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Check digest, hashes, schema and certificate, and run the golden pictures."""
     from workzone.engine.predictor import open_predictor
 
-    opened = open_predictor(bundle).bundle
+    predictor = open_predictor(bundle)
+    opened = predictor.bundle
+    check = None
+    if certificate is not None:
+        from workzone.data.dataset import open_dataset
+        from workzone.phases.verify_certificate import verify_from_data
+
+        data = open_dataset(certificate)
+        with ConsoleObserver(quiet=json) as observer:
+            check = verify_from_data(predictor, data, observer=observer)
     if json:
-        emit_json({"bundle": str(bundle), "verified": True, "digest": opened.digest})
+        emit_json(
+            {
+                "bundle": str(bundle),
+                "verified": True,
+                "digest": opened.digest,
+                "certificate_holds": None if check is None else check.holds,
+                "differences": [] if check is None else list(check.differences),
+            }
+        )
+    else:
+        out.print(f"[green]verified[/green] {shown(bundle)}  digest {opened.digest[:16]}")
+        out.print(
+            f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered "
+            "as sealed."
+        )
+        out.print("This shows that nothing was changed, not who made it.")
+        if check is not None:
+            _print_check(check)
+    if check is not None and not check.holds:
+        raise typer.Exit(ExitCode.GATE_NOT_MET)
+
+
+def _print_check(check: CertificateCheck) -> None:
+    pictures = f"{check.n_select} pictures of select and {check.n_calib} of calib"
+    if check.holds:
+        out.print(f"[green]The certificate follows from the data[/green]: {pictures} were scored again.")
+        out.print(check.certificate.statement, markup=False)
         return
-    out.print(f"[green]verified[/green] {shown(bundle)}  digest {opened.digest[:16]}")
-    out.print(
-        f"{len(opened.manifest.files)} files, {len(opened.golden.pictures)} golden pictures answered "
-        "as sealed."
-    )
-    out.print("This shows that nothing was changed, not who made it.")
+    out.print(f"[red]The certificate does not follow from the data[/red] ({pictures} were scored again):")
+    for difference in check.differences:
+        out.print(f"- {difference}", markup=False)
 
 
 @app.command()
@@ -58,13 +101,20 @@ def recertify(
     bundle: BundlePath,
     dataset: Annotated[Path, typer.Argument(help="Labelled data set of the place where it will serve.")],
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Directory of the new bundle.")],
-    alpha: Annotated[float, typer.Option(help="Largest selective FNR promised, in (0, 1).")] = 0.02,
-    delta: Annotated[float, typer.Option(help="One minus the confidence, in (0, 1).")] = 0.05,
-    beta: Annotated[float, typer.Option(help="Share of negatives that may be called road work.")] = 0.05,
+    alpha: Annotated[float | None, typer.Option(help="The most that the promised risk may be.")] = None,
+    second_alpha: Annotated[
+        float | None, typer.Option(help="The same of the second risk, where two are promised.")
+    ] = None,
+    delta: Annotated[float | None, typer.Option(help="One minus the confidence, in (0, 1).")] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="Share of negatives that may be called road work.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split into select and calib.")] = 0,
     json: Json = False,
 ) -> None:
     """Make a new bundle of the same model, certified on DATASET. No training, no torch.
+
+    Kind of policy, risks and limits are the bundle's, unless options say otherwise.
 
     Exits with 3 where the data do not suffice for a certificate; the bundle is written all the same, and
     defers what it cannot promise.
@@ -72,6 +122,7 @@ def recertify(
     from workzone.data.dataset import open_dataset
     from workzone.engine.predictor import open_predictor
     from workzone.phases.build import ledger_of
+    from workzone.phases.recertify import Wishes
     from workzone.phases.recertify import recertify as certify_again
 
     predictor = open_predictor(bundle)
@@ -81,9 +132,7 @@ def recertify(
             predictor,
             data,
             out_dir,
-            alpha=alpha,
-            delta=delta,
-            beta=beta,
+            wishes=Wishes(alpha, second_alpha, delta, beta),
             seed=seed,
             ledger=ledger_of(data),
             created=datetime.now(UTC),
@@ -116,11 +165,13 @@ def _summary(bundle: Bundle) -> dict[str, Any]:
         "backbone_licence": manifest.backbone.licence,
         "input": f"{manifest.model.size_px} px, {manifest.preprocessing.geometry}",
         "policy": manifest.policy_kind,
-        "t_lo": policy.t_lo if certificate else None,
-        "t_hi": policy.t_hi,
+        "rule": policy.rule,
         "certified": policy.certified,
         "statement": certificate.statement if certificate else policy.refusal,
         "false_alarm_rate": certificate.false_alarms.rate if certificate else None,
         "coverage": certificate.coverage.overall if certificate else None,
+        "tolerated_wrong_labels": (
+            min(claim.tolerated_wrong_labels for claim in certificate.claims) if certificate else None
+        ),
         "assumption": certificate.assumption if certificate else None,
     }

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from workzone.cli.console import emit_json, out
+from workzone.core.errors import ConfigError, nearest
 
 app = typer.Typer(help="Plan ahead.", no_args_is_help=True)
 
@@ -18,32 +19,67 @@ def group() -> None:
 
 @app.command()
 def certificate(
-    alpha: Annotated[float, typer.Option(help="Largest miss rate promised, in (0, 1).")] = 0.02,
+    alpha: Annotated[float, typer.Option(help="Largest risk promised, in (0, 1).")] = 0.02,
     delta: Annotated[float, typer.Option(help="One minus the confidence, in (0, 1).")] = 0.05,
     expected_miss: Annotated[
-        float, typer.Option(help="Miss rate that you expect of the model, below alpha.")
+        float, typer.Option(help="The risk that you expect of the policy, below alpha.")
     ] = 0.005,
+    chosen: Annotated[
+        str | None,
+        typer.Option(
+            "--risk", help="What is promised; by default selective_fnr, on average committed_miss_rate."
+        ),
+    ] = None,
+    average: Annotated[
+        bool, typer.Option("--average", help="A promise of the mean (conformal), not with confidence.")
+    ] = False,
+    all_frames: Annotated[
+        bool, typer.Option("--all-frames", help="All frames of a group count (betting test).")
+    ] = False,
+    answered: Annotated[float, typer.Option(help="Share of the groups that will count, in (0, 1].")] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """How many labelled positive groups a certificate takes."""
+    """How many labelled groups a certificate takes."""
     from dataclasses import asdict
 
     from rich.table import Table
 
     from workzone.calibration.plan import plan_certificate
+    from workzone.policy.risks import RISKS, Risk, risk_title
+    from workzone.policy.settings import Counting
 
-    plan = plan_certificate(alpha, delta, expected_miss)
+    if chosen is not None and chosen not in list(Risk):
+        raise ConfigError(f"There is no risk '{chosen}'.{nearest(chosen, list(Risk))}")
+    risk = Risk(chosen or ("committed_miss_rate" if average else "selective_fnr"))
+    if average and not RISKS[risk].fixed_denominator:
+        raise ConfigError(
+            f"The {risk_title(risk)} is a ratio whose denominator moves with the policy: there is no promise of "
+            "its mean. Plan it without --average, or take committed_miss_rate or false_alarm_rate."
+        )
+    plan = plan_certificate(
+        alpha,
+        delta,
+        expected_miss,
+        kind="average" if average else "pac",
+        counting=Counting.ALL_FRAMES if all_frames else Counting.ONE_PER_GROUP,
+        answered=answered,
+    )
     if json:
-        emit_json(asdict(plan))
+        emit_json({"risk": risk, **asdict(plan)})
         return
-    table = Table(title=f"To certify a miss rate of at most {alpha:g} with confidence {1 - delta:g}")
-    for heading in ("misses", "answered positive groups needed", "chance of no more misses"):
+    how = "on average" if average else f"with confidence {1 - delta:g}"
+    table = Table(title=f"To certify a {risk_title(risk)} of at most {alpha:g} {how}")
+    headings = ("groups in error", "groups that must count", "chance of no more errors")
+    for heading in (*headings, "chance of a rule above alpha") if average else headings:
         table.add_column(heading, justify="right")
     for row in plan.rows:
-        table.add_row(str(row.misses), str(row.groups_needed), f"{row.power:.0%}")
+        above = () if row.exceedance is None else (f"{row.exceedance:.0%}",)
+        table.add_row(str(row.misses), str(row.groups_needed), f"{row.power:.0%}", *above)
     out.print(table)
+    definition = RISKS[risk]
     out.print(
-        f"A model that misses {expected_miss:g} of the positives it answers is certified with a chance of "
-        f"{plan.power:.0%} by {plan.groups_for_power} answered positive groups. Groups that it defers do "
-        "not count: label more by that share."
+        f"Counted are groups with a {definition.population_words}, {definition.counted_words.removeprefix('of ')}. "
+        f"A policy whose {risk_title(risk)} is {expected_miss:g} is certified with a chance of {plan.power:.0%} "
+        f"by {plan.groups_for_power} counted groups: label {plan.groups_to_label} where {answered:.0%} of them "
+        "will count."
     )

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 SHOWN_MEASURES = (
     "mcc", "accuracy", "precision", "recall", "specificity", "selective_fnr", "committed_miss_rate",
-    "false_alarm_rate", "coverage", "auroc", "auprc", "brier", "nll", "ece_equal_mass",
+    "false_omission_rate", "false_alarm_rate", "false_discovery_rate", "coverage", "oracle_coverage", "auroc",
+    "auprc", "aurc", "augrc", "brier", "nll", "ece_equal_mass", "ece_equal_mass_debiased",
 )  # fmt: skip
 
 
@@ -57,15 +58,12 @@ def _add(table: Table, name: str, tallies: Sequence[Tally]) -> None:
 def print_measures(document: dict[str, Any]) -> None:
     """Print the answer and the measures of `report.json`."""
     policy = document["policy"]
-    certificate = policy["certificate"]
-    if certificate is None:
+    if policy["certificate"] is None:
         out.print(str(policy["refusal"]), markup=False)
     else:
-        out.print(
-            f"Certified: at most {certificate['alpha']:g} of answered road work is called 'none' "
-            f"(confidence {1 - certificate['delta']:g}; {certificate['misses']} of {certificate['n']} "
-            f"groups; bound {certificate['bound']:.4f})."
-        )
+        out.print(f"{document['answer']['headline']} {_promise(policy['certificate'])}.", markup=False)
+    if document["answer"]["warning"]:
+        out.print(str(document["answer"]["warning"]), markup=False)
     measures = {measure["name"]: measure for measure in document["evaluation"]["measures"]}
     table = Table("measure on test", "value", "interval", "groups")
     for name in SHOWN_MEASURES:
@@ -79,7 +77,36 @@ def print_measures(document: dict[str, Any]) -> None:
             f"MCC ahead of the {baseline['name']} by {_number(difference['estimate'])} "
             f"({_interval(difference)})."
         )
+    if document["policies"] is not None:
+        _print_policies(document["policies"])
     out.print(f"Runs that have opened this test split: {document['provenance']['test_openings']}.")
+
+
+def _promise(certificate: dict[str, Any]) -> str:
+    """Return the counts and bounds of a certificate of `report.json`."""
+    claims = "; ".join(
+        f"{claim['risk']}: {claim['events']} of {claim['n']} groups, bound {claim['bound']:.4f}"
+        for claim in certificate["claims"]
+    )
+    if certificate["kind"] == "pac":
+        return f"(confidence {1 - certificate['delta']:g}; {claims})"
+    chances = ", ".join(f"{claim['exceedance']:.2f}" for claim in certificate["claims"])
+    return f"({claims}; a draw like this one is above it with a chance of {chances})"
+
+
+def _print_policies(policies: dict[str, Any]) -> None:
+    """Print the policies that were compared, the recipe's first."""
+    table = Table("policy", "promise", "coverage on test", "selective FNR on test")
+    for row in policies["rows"]:
+        measures = {measure["name"]: measure for measure in row["measures"]}
+        shown_measures = [
+            f"{_number(measures[name]['estimate'])} ({_interval(measures[name])})" if measures else "–"
+            for name in ("coverage", "selective_fnr")
+        ]
+        promise = {"pac": "certified", "average": "on average"}.get(row["promise"], "none")
+        table.add_row(row["title"] + (" *" if row["chosen"] else ""), promise, *shown_measures)
+    out.print(table)
+    out.print("* this run's policy. Test chose none of them: one picked by these numbers has no promise.")
 
 
 def _number(value: float | None) -> str:

@@ -134,7 +134,7 @@ class Predictor:
         finite = np.isfinite(logits)
         safe = np.where(finite, logits, 0.0)  # the policy refuses a whole batch for one of them
         probs = self.bundle.calibrator.apply(safe)
-        verdicts = self.bundle.policy.verdicts(safe)
+        verdicts = self.bundle.policy.verdicts(safe, output.features)
         share_s = (self._clock() - start) / len(decoded)
         certified = self.bundle.policy.certified
         return [

@@ -1,31 +1,50 @@
 """A new promise for an old model: certify a bundle on a labelled data set, with no training and no torch.
 
-The groups of the data set are dealt to `select` (where t_hi and the grid are frozen) and `calib` (where t_lo
-is certified and the calibrator fitted): nothing of the old policy is kept, because it was chosen elsewhere.
+The groups of the data set are dealt to `select` (where everything is chosen) and `calib` (where the policy is
+certified and the calibrator fitted): nothing of the old policy is kept but what it was asked to promise, because
+it was chosen elsewhere. The kinds of policy and calibrator stay those of the bundle.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from workzone.bundle.recertify import write_recertified
-from workzone.calibration.calibrators import fit_platt
-from workzone.calibration.threshold import fit_threshold_policy
+from workzone.bundle.seen import SeenPictures, check_unseen
+from workzone.calibration.calibrators import fit_calibrator
+from workzone.calibration.fit import fit_policy
+from workzone.core.errors import ConfigError
 from workzone.core.observer import Observer
 from workzone.core.scores import Scores
 from workzone.core.types import Opening, Role
 from workzone.data.dataset import DataSet
 from workzone.data.grants import Grant, Samples
 from workzone.data.split import Fractions, Split, make_split
+from workzone.data.tables import strings
 from workzone.engine.predictor import Predictor
-from workzone.policy.threshold import ThresholdPolicy
+from workzone.policy.calibrators import calibrator_kind
+from workzone.policy.gate import GatePolicy
+from workzone.policy.policies import AnyPolicy
+from workzone.policy.settings import GateSettings, PolicySettings, RiskLimit
 
 SELECT_SHARE = 0.25
 """Of the groups: enough negatives to set t_hi by; the rest earn the certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the new promise should say where it is not to be the old one; None keeps what the bundle asks."""
+
+    alpha: float | None = None
+    """The most that the first risk may be."""
+    second_alpha: float | None = None
+    """The most that the second risk may be, where the bundle promises two."""
+    delta: float | None = None
+    beta: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +52,7 @@ class Recertified:
     """What came of it."""
 
     bundle: Path
-    policy: ThresholdPolicy
+    policy: AnyPolicy
     split: Split
 
 
@@ -42,9 +61,7 @@ def recertify(
     dataset: DataSet,
     out: Path,
     *,
-    alpha: float,
-    delta: float,
-    beta: float,
+    wishes: Wishes,
     seed: int,
     ledger: Path,
     created: datetime,
@@ -53,34 +70,43 @@ def recertify(
     """Write to `out` the predictor's bundle under a policy that was certified on `dataset`.
 
     Raises:
-        DataError: The data set is too small to split, or has no negatives to set t_hi by.
-        ConfigError: A rate is out of range, or `out` holds files.
+        DataError: The data set is too small to split, has pictures that the model was trained or chosen on,
+            or has no negatives to set t_hi by.
+        ConfigError: A rate is out of range, a wish does not fit the bundle's policy, or `out` holds files.
     """
+    settings = wished_settings(predictor.bundle.policy.settings, wishes)
     split = make_split(
         dataset,
         Fractions(train=0.0, select=SELECT_SHARE, calib=1 - SELECT_SHARE, test=0.0),
         seed,
         observer=observer,
     )
+    check_unseen(
+        predictor.bundle.seen,
+        strings(split.table, "id"),
+        strings(split.table, "group"),
+        what=f"data set '{dataset.name}'",
+    )
     grant = Grant("recertify", frozenset({Role.SELECT, Role.CALIB}), dataset, ledger, run=str(out))
     select = _scored(predictor, grant.open(split, Role.SELECT), observer)
     calib = _scored(predictor, grant.open(split, Role.CALIB), observer)
-    policy = fit_threshold_policy(
+    old = predictor.bundle.policy
+    policy = fit_policy(
+        settings,
         select,
         calib,
         split_sha256=split.sha256,
         dataset_sha256=dataset.sha256,
-        alpha=alpha,
-        delta=delta,
-        beta=beta,
+        statistics=old.statistics if isinstance(old, GatePolicy) else None,
     )
     decided = calib.decided()
     write_recertified(
         predictor.bundle,
         out,
         policy=policy,
-        calibrator=fit_platt(calib),
+        calibrator=fit_calibrator(calibrator_kind(predictor.bundle.calibrator), calib),
         lineage=frozenset({Opening(split.sha256, Role.SELECT), Opening(split.sha256, Role.CALIB)}),
+        seen=SeenPictures.from_ids(select=select.ids, calib=calib.ids),
         metrics={
             "recertified_on": dataset.name,
             "dataset_sha256": dataset.sha256,
@@ -94,6 +120,30 @@ def recertify(
         created=created,
     )
     return Recertified(out, policy, split)
+
+
+def wished_settings(settings: PolicySettings, wishes: Wishes) -> PolicySettings:
+    """Return the bundle's settings with what is wished otherwise.
+
+    Raises:
+        ConfigError: A rate is out of range, or a second limit is wished where the bundle promises one risk.
+    """
+    limits = list(settings.limits)
+    if wishes.alpha is not None:
+        limits[0] = RiskLimit(limits[0].risk, wishes.alpha)
+    if wishes.second_alpha is not None:
+        if len(limits) < 2:
+            raise ConfigError(
+                f"The bundle promises one risk, {limits[0].risk}: there is no second limit to change."
+            )
+        limits[1] = RiskLimit(limits[1].risk, wishes.second_alpha)
+    delta = settings.delta if wishes.delta is None else wishes.delta
+    if isinstance(settings, GateSettings):
+        if wishes.beta is not None:
+            raise ConfigError("The bundle's policy is a gate, which has no upper threshold for beta to set.")
+        return replace(settings, limits=tuple(limits), delta=delta)
+    beta = settings.beta if wishes.beta is None else wishes.beta
+    return replace(settings, limits=tuple(limits), delta=delta, beta=beta)
 
 
 def _scored(predictor: Predictor, samples: Samples, observer: Observer) -> Scores:

@@ -20,6 +20,18 @@ from workzone.core.errors import ConfigError, nearest
 from workzone.core.lazy import require
 from workzone.data.split import Fractions
 from workzone.imaging.geometry import Geometry
+from workzone.policy.risks import Risk
+from workzone.policy.settings import (
+    ConformalMethod,
+    ConformalSettings,
+    Counting,
+    GateSettings,
+    Objective,
+    PolicySettings,
+    Prices,
+    RiskLimit,
+    ThresholdSettings,
+)
 from workzone.training.settings import TrainSettings
 
 MAX_RECIPE_BYTES = 1 << 20
@@ -104,18 +116,79 @@ class FreezeSection(Section):
 class CalibrateSection(Section):
     """The map from logit to displayed probability."""
 
-    method: Literal["temperature", "platt"] = "platt"
+    method: Literal["temperature", "platt", "beta", "isotonic", "venn_abers", "pool", "auto"] = Field(
+        "platt", description="`auto` takes the one of least cross-validated log loss over groups."
+    )
+    fit_on: Literal["calib", "select"] = Field(
+        "calib",
+        description="Which pictures it is fitted on. What may tie logits (isotonic, venn_abers, pool) is for "
+        "the displayed probability only when fitted on calib.",
+    )
+
+
+class PricesSection(Section):
+    """What errors and deferrals cost, in one currency of your own; needed by the objective `cost`."""
+
+    miss: float = Field(ge=0, description="A road-work picture answered none.")
+    false_alarm: float = Field(ge=0, description="A picture without road work answered road work.")
+    next_stage: float = Field(ge=0, description="A deferred picture: the stronger model.")
+    person: float = Field(0.0, ge=0, description="A deferred picture that a person must look at.")
+    person_share: float = Field(1.0, ge=0, le=1, description="Share of deferred pictures that a person gets.")
+    prevalence: float | None = Field(
+        None, gt=0, lt=1, description="Share of road work where it will serve; by default as in the data."
+    )
 
 
 class PolicySection(Section):
     """The promise: see DESIGN, "The promise"."""
 
-    alpha: float = Field(0.02, gt=0, lt=1, description="Largest selective FNR promised.")
+    kind: Literal["threshold", "conformal", "gate"] = "threshold"
+    method: ConformalMethod = Field(ConformalMethod.SCRC, description="Of the kind `conformal`.")
+    risk: Risk = Field(Risk.SELECTIVE_FNR, description="What is promised to be low.")
+    alpha: float = Field(0.02, gt=0, lt=1, description="The most that the risk may be.")
+    second_risk: Risk | None = Field(None, description="A second promise, holding at once with the first.")
+    second_alpha: float | None = Field(None, gt=0, lt=1, description="The most that the second risk may be.")
     delta: float = Field(0.05, gt=0, lt=1, description="One minus the confidence of the promise.")
     beta: float = Field(
         0.05, gt=0, lt=1, description="Share of negatives of `select` called road work at t_hi."
     )
-    grid_size: int = Field(200, ge=10, le=10_000, description="Candidate values of t_lo.")
+    counting: Counting = Field(Counting.ONE_PER_GROUP, description="What stands for a group.")
+    objective: Objective = Field(Objective.COVERAGE, description="Which of the certified rules is taken.")
+    prices: PricesSection | None = None
+    coverage: float = Field(0.8, gt=0, lt=1, description="Of the method `scrc`: share that is answered.")
+    features: tuple[str, ...] = Field(GateSettings().features, description="Of the kind `gate`.")
+    l2: float = Field(1.0, gt=0, description="Of the kind `gate`: penalty on its weights.")
+    grid_size: int = Field(200, ge=10, le=10_000, description="Candidate rules.")
+
+    def settings(self) -> PolicySettings:
+        """Return what the fitters take.
+
+        Raises:
+            ConfigError: The settings do not go together.
+        """
+        limits: tuple[RiskLimit, ...] = (RiskLimit(self.risk, self.alpha),)
+        if self.second_risk is not None and self.second_alpha is not None:
+            limits = (*limits, RiskLimit(self.second_risk, self.second_alpha))
+        if self.kind == "gate":
+            return GateSettings(limits, self.delta, self.counting, self.features, self.l2, self.grid_size)
+        if self.kind == "conformal":
+            return ConformalSettings(
+                self.method, limits, self.delta, self.beta, self.coverage, self.grid_size
+            )
+        prices = None if self.prices is None else Prices(**self.prices.model_dump())
+        return ThresholdSettings(
+            limits, self.delta, self.beta, self.counting, self.objective, prices, self.grid_size
+        )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> PolicySection:
+        if (self.second_risk is None) != (self.second_alpha is None):
+            raise ValueError("second_risk and second_alpha are given together or not at all")
+        try:
+            self.settings()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class EvaluateSection(Section):
@@ -124,6 +197,9 @@ class EvaluateSection(Section):
     n_resamples: int = Field(2000, ge=100, le=100_000, description="Bootstrap resamples of groups.")
     seed: int = 0
     baseline: bool = Field(True, description="Compare with a linear model on colour histograms.")
+    alternatives: bool = Field(
+        True, description="Fit the other kinds of policy at the same alpha and delta, and compare them on test."
+    )
     thumbnails: int = Field(24, ge=0, le=200, description="Pictures shown of each kind.")
 
 

@@ -1,4 +1,4 @@
-"""Exact binomial tests and bounds in plain Python, so that the base install can re-derive a certificate.
+"""Exact binomial tests and bounds without SciPy, so that the base install can re-derive a certificate.
 
 Knows nothing of pictures or policies. SciPy has the same functions; it is an extra, and whoever opens a
 bundle must be able to check the promise without it.
@@ -7,6 +7,9 @@ bundle must be able to check the promise without it.
 from __future__ import annotations
 
 import math
+
+import numpy as np
+from numpy.typing import NDArray
 
 from workzone.core.errors import ConfigError
 
@@ -58,6 +61,37 @@ def _falling_sum(k: int, n: int, p: float) -> float:
 def _log_pmf(k: int, n: int, p: float) -> float:
     choose = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
     return choose + k * math.log(p) + (n - k) * math.log1p(-p)
+
+
+def binomial_cdfs(k: NDArray[np.intp], n: NDArray[np.intp], p: float) -> NDArray[np.float64]:
+    """Return P(Bin(n, p) <= k) for arrays of counts [J], as `binomial_cdf` gives it, all of them at once.
+
+    Args:
+        k: Successes, >= 0.
+        n: Trials, >= 0; without any, the result is 1.
+        p: Probability of a success, strictly between 0 and 1.
+
+    Raises:
+        ConfigError: p is out of its range.
+    """
+    if not 0.0 < p < 1.0:
+        raise ConfigError(f"Binomial probabilities of arrays need p strictly between 0 and 1, got {p}.")
+    result = np.ones(len(k))
+    low, high = (k < n) & (k <= n * p), (k < n) & (k > n * p)
+    result[low] = np.minimum(1.0, _falling_sums(k[low], n[low], p))
+    result[high] = np.maximum(0.0, 1.0 - _falling_sums(n[high] - k[high] - 1, n[high], 1.0 - p))
+    return result
+
+
+def _falling_sums(k: NDArray[np.intp], n: NDArray[np.intp], p: float) -> NDArray[np.float64]:
+    pairs = zip(k.tolist(), n.tolist(), strict=True)
+    term = np.array([math.exp(_log_pmf(a, b, p)) for a, b in pairs], dtype=np.float64)
+    total, i, odds = term.copy(), k.astype(np.float64), (1.0 - p) / p
+    while bool((term > total * _NEGLIGIBLE).any()):
+        term = term * i * odds / (n - i + 1.0)  # i reaches 0: the term is 0 from there on
+        total += term
+        i = np.maximum(i - 1.0, 0.0)
+    return total
 
 
 def clopper_pearson_upper(k: int, n: int, delta: float) -> float:

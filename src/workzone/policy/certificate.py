@@ -1,22 +1,18 @@
 """What a policy promises, and the counts from which anyone can derive the promise again.
 
-Knows how to check a certificate, not how to earn one (`workzone.calibration.threshold`). A reader may ask why
-bound and p-value are stored when they are re-derived: so that a changed count is noticed, not just believed.
+Knows how to check a certificate, not how to earn one (`workzone.calibration`). A reader may ask why bound and
+p-value are stored when they are re-derived: so that a changed count is noticed, not just believed.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from itertools import pairwise
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from workzone.core.errors import BundleError
-from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
-from workzone.policy.strict_json import STRICT, read_record
-
-_TOLERANCE = 1e-6
-"""Relative; other machines' logarithms differ by 1e-10 at most."""
+from workzone.policy.betting import Outcome
+from workzone.policy.risks import RISKS, Risk, risk_title
+from workzone.policy.settings import Counting
+from workzone.policy.strict_json import STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +45,17 @@ class Coverage:
     @property
     def overall(self) -> float | None:
         """Answered share of all pictures; None without any."""
-        return _share(self.positives_answered + self.negatives_answered, self.positives + self.negatives)
+        return share(self.positives_answered + self.negatives_answered, self.positives + self.negatives)
 
     @property
     def positive(self) -> float | None:
         """Answered share of the pictures with road work; None without any."""
-        return _share(self.positives_answered, self.positives)
+        return share(self.positives_answered, self.positives)
 
     @property
     def negative(self) -> float | None:
         """Answered share of the pictures without road work; None without any."""
-        return _share(self.negatives_answered, self.negatives)
+        return share(self.negatives_answered, self.negatives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +75,116 @@ EVERYTHING_DEFERRED = TrivialPolicy(selective_fnr=None, false_alarm_rate=0.0, co
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
-    """With confidence 1 - delta over the draw of calibration groups, the risk is at most alpha.
+class Walk:
+    """The rules that could be tested, in their order, fixed before `calib` was seen, and how far they held."""
 
-    The risk is the selective false-negative rate: of the answered positives, the share answered "none".
-    """
+    parameter: str
+    """What the values are, such as "t_lo"."""
+    sequence: tuple[float, ...]
+    start: int
+    """Where the tests began: chosen on `select`, because a rule that answers nothing passes no test."""
+    passed: int
+    """The last that passed; all from `start` to it did."""
+    chosen: int
+    """The one that the policy uses, among those that passed."""
 
-    kind: Literal["pac"]
-    risk: Literal["selective_fnr"]
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseRow:
+    """The bound if so many calibration labels were wrong, each in the worst way."""
+
+    wrong_labels: int
+    bound: float
+    holds: bool
+    """Whether the bound is still at most alpha."""
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """A claim's counts where ambiguous pictures count as road work."""
+
+    n: int
+    events: int
+    bound: float
+    holds: bool
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One risk that is promised, with its counts."""
+
+    risk: Risk
     alpha: float
     """Largest risk, in (0, 1)."""
-    delta: float
-    """Probability that the statement is wrong, in (0, 1)."""
     n: int
-    """Answered positive groups."""
-    misses: int
-    """Of those, answered "none"."""
+    """Groups that count: their picture (or, where all frames count, at least one of them) is in the
+    denominator."""
+    events: int
+    """One picture a group: groups whose picture is an event. All frames: groups with an event in them."""
+    rate: float
+    """The estimate: events / n, or the ratio of the mean shares."""
     bound: float
-    """Upper Clopper–Pearson bound of the risk at confidence 1 - delta."""
-    p_value: float
-    """P(Bin(n, alpha) <= misses), at most delta."""
-    n_positive_groups: int
-    """Groups with a decided positive picture, answered or deferred."""
+    """`pac`: upper bound at confidence 1 - delta. `average`: the mean risk that is promised."""
+    p_value: float | None
+    """`pac`: of "the risk is above alpha", at most delta."""
+    exceedance: float | None
+    """`average`: the chance that a calibration draw like this one gives a rule whose true risk is above
+    alpha. Exact for one picture a group; where all frames count, by resampling groups."""
+    stake: float | None
+    """`pac` on all frames: of the betting test, fixed on `select`."""
+    outcomes: tuple[Outcome, ...]
+    """All frames: (pictures, counted, events, groups). Empty for one picture a group."""
+    n_groups: int
+    """Groups with a picture of the population, whether it counts or not."""
+    estimand: str
+    label_noise: tuple[NoiseRow, ...]
+    ambiguous_as_positives: Restated | None
+    """None without an ambiguous picture."""
+
+    __pydantic_config__ = STRICT
+
+    @property
+    def promise(self) -> str:
+        """The statement without its confidence."""
+        return RISKS[self.risk].promise.format(rate=f"{self.alpha:g}")
+
+    @property
+    def tolerated_wrong_labels(self) -> int:
+        """How many wrong calibration labels, each in the worst way, leave the promise standing."""
+        return max((row.wrong_labels for row in self.label_noise if row.holds), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A promise of one risk or two, from the calibration groups.
+
+    `pac`: with confidence 1 - delta over the draw of the calibration groups every claim holds, all at once.
+    `average`: the mean risk over that draw and the next picture is at most alpha.
+    """
+
+    kind: Literal["pac", "average"]
+    delta: float
+    """Probability that the statement is wrong, in (0, 1); for `average` of the false-alarm bound only."""
+    counting: Counting
+    count_unit: str
+    claims: tuple[Claim, ...]
+    walk: Walk | None
+    """None where the rule is an order statistic and nothing was walked."""
     n_unknown_left_out: int
     """Calibration pictures left out because their label is unknown."""
     n_ambiguous_left_out: int
     """Calibration pictures left out because their known label is ambiguous."""
-    estimand: str
-    count_unit: str
     assumption: str
-    sequence: tuple[float, ...]
-    """The lower thresholds that could be tested, from the safe end, fixed before `calib` was seen."""
-    certified_index: int
-    """Which of them is the last that passed."""
     split_sha256: str
     dataset_sha256: str
+    calibration_sha256: str
+    """Over the sorted ids of all calibration pictures."""
     false_alarms: FalseAlarms
     coverage: Coverage
     everything_roadwork: TrivialPolicy
@@ -124,102 +195,30 @@ class Certificate:
     @property
     def statement(self) -> str:
         """The promise in one sentence."""
+        together = " and ".join(claim.promise for claim in self.claims)
+        counts = "; ".join(_counts(claim) for claim in self.claims)
+        if self.kind == "average":
+            chance = " and ".join(f"{claim.exceedance or 0.0:.0%}" for claim in self.claims)
+            return (
+                f"On average over the draw of the calibration groups, {together} ({counts}). An average, not a "
+                f"bound: a draw like this one gives a rule above it with a chance of {chance}."
+            )
+        both = ", both at once" if len(self.claims) > 1 else ""
         return (
-            f"With confidence {1 - self.delta:g} over the draw of the calibration groups, of the road-work "
-            f"pictures that the policy answers at most {self.alpha:g} are answered 'none' "
-            f"({self.misses} of {self.n} answered positive groups were; upper bound {self.bound:.4f})."
+            f"With confidence {1 - self.delta:g} over the draw of the calibration groups{both}, {together} "
+            f"({counts})."
         )
 
-
-def certificate_to_json(certificate: Certificate) -> dict[str, Any]:
-    """Return the JSON form, all numbers exact."""
-    return {**asdict(certificate), "sequence": list(certificate.sequence)}
-
-
-def certificate_from_json(value: Any) -> Certificate:
-    """Read the JSON form and verify it.
-
-    Raises:
-        BundleError: It is no certificate (names the key), or does not follow from its counts.
-    """
-    certificate = read_record(Certificate, value, "certificate")
-    verify_certificate(certificate)
-    return certificate
+    def claim(self, risk: Risk) -> Claim | None:
+        """Return what is claimed of a risk; None if nothing is."""
+        return next((claim for claim in self.claims if claim.risk is risk), None)
 
 
-def verify_certificate(certificate: Certificate) -> None:
-    """Derive bound and p-value again from the counts.
-
-    This shows that the promise follows from the counts in it, not that the counts are those of any data.
-
-    Raises:
-        BundleError: A count or rate is out of range, a number does not follow from the counts, or the bound
-            is above alpha.
-    """
-    for key in ("alpha", "delta"):
-        rate = getattr(certificate, key)
-        _check(0.0 < rate < 1.0, key, f"{rate} is not in (0, 1)")
-    _check_counts(certificate)
-    _check_sequence(certificate)
-    n, misses, delta = certificate.n, certificate.misses, certificate.delta
-    _check_derived("bound", certificate.bound, clopper_pearson_upper(misses, n, delta))
-    _check_derived("p_value", certificate.p_value, binomial_cdf(misses, n, certificate.alpha))
-    alarms = certificate.false_alarms
-    _check_derived("false_alarms.rate", alarms.rate, _share(alarms.count, alarms.n))
-    _check_derived("false_alarms.bound", alarms.bound, clopper_pearson_upper(alarms.count, alarms.n, delta))
-    above = certificate.bound > certificate.alpha * (1 + _TOLERANCE)
-    _check(not above, "bound", f"{certificate.bound} is above alpha = {certificate.alpha}")
-    _check(
-        certificate.everything_roadwork == EVERYTHING_ROADWORK,
-        "everything_roadwork",
-        "it is not that policy's",
-    )
-    _check(
-        certificate.everything_deferred == EVERYTHING_DEFERRED,
-        "everything_deferred",
-        "it is not that policy's",
-    )
+def _counts(claim: Claim) -> str:
+    unit = "groups counted" if not claim.outcomes else "groups counted, all their frames"
+    return f"{risk_title(claim.risk)}: {claim.events} of {claim.n} {unit}, bound {claim.bound:.4f}"
 
 
-def _check_counts(certificate: Certificate) -> None:
-    alarms, coverage = certificate.false_alarms, certificate.coverage
-    for key, part, whole in (
-        ("misses", certificate.misses, certificate.n),
-        ("n", certificate.n, certificate.n_positive_groups),
-        ("n_positive_groups", certificate.n_positive_groups, coverage.positives),
-        ("false_alarms.count", alarms.count, alarms.n),
-        ("false_alarms.n", alarms.n, coverage.negatives),
-        ("coverage.positives_answered", coverage.positives_answered, coverage.positives),
-        ("coverage.negatives_answered", coverage.negatives_answered, coverage.negatives),
-        ("n_unknown_left_out", 0, certificate.n_unknown_left_out),
-        ("n_ambiguous_left_out", 0, certificate.n_ambiguous_left_out),
-    ):
-        _check(0 <= part <= whole, key, f"{part} is not in 0..{whole}")
-    _check(certificate.n >= 1, "n", "no positive group is answered")
-
-
-def _check_sequence(certificate: Certificate) -> None:
-    sequence, index = certificate.sequence, certificate.certified_index
-    rising = all(math.isfinite(t) for t in sequence) and all(a < b for a, b in pairwise(sequence))
-    _check(rising, "sequence", "its thresholds do not rise from the safe end")
-    _check(0 <= index < len(sequence), "certified_index", f"{index} is not in 0..{len(sequence) - 1}")
-
-
-def _check_derived(key: str, stated: float | None, derived: float | None) -> None:
-    if stated is None or derived is None:
-        same = stated is derived
-    else:
-        same = math.isclose(stated, derived, rel_tol=_TOLERANCE, abs_tol=1e-300)
-    _check(same, key, f"it says {stated}, its counts give {derived}")
-
-
-def _check(holds: bool, key: str, found: str) -> None:
-    if not holds:
-        raise BundleError(
-            f"The certificate does not hold at '{key}': {found}. It was changed after it was made; "
-            "certify again."
-        )
-
-
-def _share(part: int, whole: int) -> float | None:
+def share(part: float, whole: float) -> float | None:
+    """Return part / whole; None where there is no whole."""
     return part / whole if whole else None
