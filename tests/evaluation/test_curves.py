@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
@@ -17,6 +19,17 @@ def test_fnr_coverage_passes_through_the_policy(draw, measured):
     assert curve.y[place] == pytest.approx(found.measure("selective_fnr").estimate)
     assert curve.y[0] == 0.0
     assert curve.x[-1] == 1.0
+
+
+def test_for_coverage_passes_through_the_policy(draw, measured, kinds):
+    for policy in kinds.values():
+        scores = draw()
+        scores = replace(scores, features=np.zeros((len(scores.ids), 2), dtype=np.float32))
+        found = measured(scores, policy=policy, n_resamples=20)
+        curve, coverage = found.curves.for_coverage, found.measure("coverage").estimate
+        place = int(np.argmin(np.abs(np.array(curve.x) - coverage)))
+        assert curve.x[place] == pytest.approx(coverage)
+        assert curve.y[place] == pytest.approx(found.measure("false_omission_rate").estimate)
 
 
 def test_risk_at_full_coverage_is_the_error_rate(draw, measured):

@@ -16,10 +16,14 @@ from workzone.core.types import Label
 from workzone.evaluation.evaluate import Baseline, evaluate
 from workzone.evaluation.measures import TITLES
 from workzone.evaluation.records import Evaluation, SliceColumn, find_measure
+from workzone.metrics.calibration_error import Binning, debiased_calibration_error
+from workzone.metrics.selective import risk_coverage
 from workzone.policy.calibrators import PlattCalibrator, TemperatureCalibrator
+from workzone.policy.settings import ThresholdSettings
 from workzone.policy.threshold import ThresholdPolicy
 
 CALIBRATOR = PlattCalibrator(1.3, 0.1)
+POLICY = ThresholdPolicy(-1.0, 1.0, ThresholdSettings(), None, "too few")
 
 
 def table(labels: list[int], logits: list[float], groups: list[str] | None = None) -> Scores:
@@ -71,15 +75,63 @@ def test_calibration_errors_follow_their_definitions(draw, measured):
     assert estimate(found, "ece_equal_mass") == pytest.approx(mass)
 
 
+def test_areas_and_debiased_errors_are_those_of_the_metrics(draw, measured):
+    scores = draw()
+    found = measured(scores)
+    y, p = scores.labels, CALIBRATOR.apply(scores.logits)
+    selective = risk_coverage((scores.logits >= 0.15) != y, np.abs(scores.logits - 0.15))
+    assert estimate(found, "aurc") == pytest.approx(selective.aurc)
+    assert estimate(found, "augrc") == pytest.approx(selective.augrc)
+    for name, binning in (("width", Binning.WIDTH), ("mass", Binning.MASS)):
+        debiased = debiased_calibration_error(y, p, 15, binning, scores.groups)
+        assert estimate(found, f"ece_equal_{name}_debiased") == pytest.approx(debiased.ece)
+        assert estimate(found, f"ece_equal_{name}_debiased") < estimate(found, f"ece_equal_{name}")
+
+
+def test_the_parts_of_the_brier_score_add_up(draw, measured):
+    found = measured(draw())
+    parts = {name: estimate(found, f"brier_{name}") for name in ("reliability", "resolution", "uncertainty")}
+    total = parts["reliability"] - parts["resolution"] + parts["uncertainty"]
+    assert total + estimate(found, "brier_remainder") == pytest.approx(estimate(found, "brier"))
+    assert parts["uncertainty"] == pytest.approx(0.25)
+
+
+def test_the_interval_of_a_debiased_error_drifts_less_than_that_of_the_plain_one(draw):
+    """Averaged over draws of nearly calibrated probabilities, where chance is all there is."""
+    drifts = []
+    for seed in range(8):
+        scores = draw(n_groups=200, seed=seed, separation=0.8)
+        found = evaluate(
+            scores, CALIBRATOR, POLICY, decision_threshold=0.0, n_resamples=100, confidence=0.98, seed=seed
+        )
+        measures = (found.measure("ece_equal_width"), found.measure("ece_equal_width_debiased"))
+        drifts.append([(m.low + m.high) / 2 - m.estimate for m in measures])
+    plain, debiased = np.mean(drifts, axis=0)
+    assert plain > 0
+    assert abs(debiased) < 0.9 * plain
+
+
+def test_the_oracle_is_a_ceiling_of_the_same_family(draw, measured, kinds, role):
+    scores = role("test", draw(n_groups=200, seed=5, separation=2.0))
+    for policy in kinds.values():
+        found = measured(scores, policy=policy, n_resamples=50)
+        within = all(estimate(found, limit.risk.value) <= limit.alpha for limit in policy.settings.limits)
+        oracle = found.measure("oracle_coverage")
+        assert oracle.low <= oracle.estimate <= oracle.high <= 1.0
+        if within:
+            assert oracle.estimate >= estimate(found, "coverage")
+
+
 def test_the_policy_by_hand():
     #            defer  none  yes  yes  none  none  defer  yes
     scores = table([1, 1, 1, 1, 0, 0, 0, 0], [0.0, -2.0, 2.0, 3.0, -2.0, -3.0, 0.5, 2.5])
-    policy = ThresholdPolicy(-1.0, 1.0, 0.05, None, "too few")
+    policy = ThresholdPolicy(-1.0, 1.0, ThresholdSettings(), None, "too few")
     found = evaluate(scores, TemperatureCalibrator(1.0), policy, decision_threshold=0.2, n_resamples=50)
     assert estimate(found, "selective_fnr") == pytest.approx(1 / 3)
     assert estimate(found, "committed_miss_rate") == pytest.approx(1 / 4)
     assert estimate(found, "false_omission_rate") == pytest.approx(1 / 3)
     assert estimate(found, "false_alarm_rate") == pytest.approx(1 / 4)
+    assert estimate(found, "false_discovery_rate") == pytest.approx(1 / 3)
     assert estimate(found, "coverage") == pytest.approx(6 / 8)
     assert estimate(found, "positive_coverage") == pytest.approx(3 / 4)
     assert estimate(found, "answered_accuracy") == pytest.approx(4 / 6)
@@ -131,7 +183,7 @@ def test_frames_of_a_group_do_not_count_as_new_evidence(draw, measured):
 def test_a_rate_without_events_gets_the_exact_bound_of_its_groups():
     n = 25
     scores = table([1] * n + [0] * n, [3.0] * n + [-3.0] * n)
-    policy = ThresholdPolicy(-1.0, 1.0, 0.05, None, "too few")
+    policy = ThresholdPolicy(-1.0, 1.0, ThresholdSettings(), None, "too few")
     found = evaluate(scores, TemperatureCalibrator(1.0), policy, decision_threshold=0.0, n_resamples=100)
     miss, recall = found.measure("selective_fnr"), found.measure("recall")
     exact = stats.binomtest(0, n).proportion_ci(0.95, "exact")

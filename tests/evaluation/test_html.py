@@ -12,6 +12,7 @@ import pytest
 from workzone.core.errors import DataError, MissingExtraError
 from workzone.core.types import Role
 from workzone.evaluation import html as page_module
+from workzone.evaluation.claims import percent, walk_sentence
 from workzone.evaluation.html import MAX_THUMBNAIL_BYTES, render_html, write_report_html
 from workzone.evaluation.measures import TITLES
 from workzone.evaluation.records import SliceColumn
@@ -140,6 +141,61 @@ def test_the_page_says_what_matters(report, text):
     assert "too few" in said or all(
         m.estimate is not None for m in report.evaluation.slices[0].slices[0].measures
     )
+
+
+@pytest.fixture(scope="module")
+def certified_text(certified_report) -> str:
+    return render_html(certified_report)
+
+
+def test_the_certificate_is_shown_with_all_that_it_rests_on(certified_report, certified_text):
+    certificate = certified_report.policy.certificate
+    (claim,) = certificate.claims
+    said = re.sub(r"\s+", " ", "".join(Page(certified_text).text)).replace("\xa0", " ")
+    assert certificate.statement in said
+    assert claim.estimand in said
+    assert certificate.assumption in said
+    assert walk_sentence(certificate) in said
+    assert "no ambiguous picture" in said
+    for row in claim.label_noise:
+        assert percent(row.bound) in said
+    assert certified_text.count("<del>") == sum(not row.holds for row in claim.label_noise)
+
+
+def test_policies_are_compared_on_the_page_and_none_is_hidden(certified_report, certified_text):
+    said = re.sub(r"\s+", " ", "".join(Page(certified_text).text))
+    compared = certified_report.policies
+    assert compared.statement in said
+    for row in compared.rows:
+        assert row.title in said
+    assert "could not be fitted" in said
+    assert "All of it was <b>wrong</b>." in said  # escaped, not bold
+    assert "30 more groups are needed." in said
+    assert "above it with a chance of" in said
+    assert compared.costs in said
+    assert certified_report.frontier.statement in said
+    assert "an example: the recipe states none" in said
+
+
+def test_the_drawings_of_policies_keep_to_the_page(certified_text):
+    check_self_contained(certified_text)
+    drawings = re.findall(r"<svg.*?</svg>", certified_text, flags=re.DOTALL)
+    assert len(drawings) == 6
+    for drawing in drawings:
+        assert not re.search(r"#0[1-7]0[1-7]0[1-7]", drawing)
+        assert "font:" not in drawing
+    assert "limit of the promise, 5 %" in certified_text
+
+
+@pytest.mark.parametrize("kind", ["frames", "two", "precision", "gate", "sets", "crc", "scrc"])
+def test_every_kind_of_policy_has_its_page(report, kinds, kind):
+    policy = kinds[kind]
+    said = "".join(Page(render_html(replace(report, policy=policy))).text).replace("\xa0", " ")
+    assert policy.certificate.statement in said
+    assert policy.rule in said
+    for claim in policy.certificate.claims:
+        assert percent(claim.bound) in said
+    assert ("Chance that this draw is above" in said) == (policy.certificate.kind == "average")
 
 
 def test_hostile_words_stay_words(report, draw, measured):

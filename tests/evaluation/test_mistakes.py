@@ -9,9 +9,10 @@ import numpy as np
 from workzone.core.types import Verdict
 from workzone.evaluation.mistakes import notable_pictures
 from workzone.policy.calibrators import TemperatureCalibrator
+from workzone.policy.settings import ThresholdSettings
 from workzone.policy.threshold import ThresholdPolicy
 
-POLICY = ThresholdPolicy(-1.0, 0.8, 0.05, None, "too few")
+POLICY = ThresholdPolicy(-1.0, 0.8, ThresholdSettings(), None, "too few")
 IDENTITY = TemperatureCalibrator(1.0)
 
 

@@ -15,14 +15,22 @@ from workzone.evaluation.records import to_json
 from workzone.evaluation.report_json import read_report, report_to_json, write_report_json
 
 KEYS = {
-    "": {"schema", "schema_version", "answer", "provenance", "policy", "calibrator", "evaluation"},
+    "": {
+        "schema", "schema_version", "answer", "provenance", "policy", "calibrator", "evaluation", "policies",
+        "frontier",
+    },
+    "policies": {"statement", "fnr_limit", "costs", "rows"},
+    "frontier": {
+        "statement", "costs", "example_prices", "fnr_limit", "n_rules", "n_frontier", "points", "rows", "policy",
+        "policy_beaten",
+    },
     "answer": {"certified", "headline", "sentences", "warning"},
     "provenance": {
         "dataset_name", "dataset_revision", "dataset_licence", "dataset_sha256", "split_sha256",
         "model_sha256", "bundle_digest", "backbone", "backbone_licence", "package_version", "lineage",
         "test_openings", "notes",
     },
-    "policy": {"kind", "t_lo", "t_hi", "beta", "certificate", "refusal"},
+    "policy": {"kind", "t_lo", "t_hi", "settings", "certificate", "refusal"},
     "evaluation": {
         "n", "n_groups", "n_positives", "n_positive_groups", "n_negatives", "n_negative_groups", "n_unknown",
         "n_ambiguous", "decision_threshold", "n_resamples", "confidence", "seed", "measures",
@@ -36,11 +44,15 @@ def refuse(constant: str) -> float:
     raise AssertionError(f"report.json holds {constant}")
 
 
-def test_the_schema_is_what_readers_rely_on(report, tmp_path):
-    write_report_json(tmp_path / "report.json", report)
+ROW_KEYS = {"title", "chosen", "promise", "claims", "rule", "reason", "measures"}
+
+
+def test_the_schema_is_what_readers_rely_on(report, certified_report, tmp_path):
+    parts = {"policies": certified_report.policies, "frontier": certified_report.frontier}
+    write_report_json(tmp_path / "report.json", replace(report, **parts))
     document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"), parse_constant=refuse)
     assert read_report(tmp_path / "report.json") == document
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     for part, keys in KEYS.items():
         assert set(document[part] if part else document) == keys, part
     measures = document["evaluation"]["measures"]
@@ -49,6 +61,9 @@ def test_the_schema_is_what_readers_rely_on(report, tmp_path):
     assert document["provenance"]["test_openings"] == 2
     assert ["5" * 64, "test"] in document["provenance"]["lineage"]
     assert document["evaluation"]["measures_with_ambiguous"]
+    assert all(set(row) == ROW_KEYS for row in document["policies"]["rows"])
+    alone = report_to_json(report)
+    assert (alone["policies"], alone["frontier"]) == (None, None)
 
 
 def test_undefined_numbers_are_null_with_a_reason(report, draw, measured):

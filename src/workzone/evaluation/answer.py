@@ -6,15 +6,25 @@ says so first.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from workzone.evaluation.claims import (
+    CLAIMS,
+    NOT_KNOWN,
+    headline,
+    percent,
+    percent_range,
+    promise_sentences,
+    robustness_sentences,
+)
 from workzone.evaluation.grouped import counted
 from workzone.evaluation.records import Evaluation, Measure
 from workzone.evaluation.report import Report
-from workzone.policy.certificate import Certificate
+from workzone.policy.certificate import Certificate, Claim
+from workzone.policy.policies import AnyPolicy
+from workzone.policy.risks import Risk
 from workzone.policy.threshold import ThresholdPolicy
-
-NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +42,11 @@ def answer(report: Report) -> Answer:
     """Return the answer in words."""
     evaluation, policy = report.evaluation, report.policy
     certificate = policy.certificate
-    sentences = [_promise(certificate) if certificate else _refusal(policy), _measured(evaluation)]
-    sentences.append(_trivial(evaluation))
+    if certificate is None:
+        sentences = [_refusal(policy)]
+    else:
+        sentences = [f"{promise_sentences(certificate)} {robustness_sentences(certificate)}"]
+    sentences += [_measured(evaluation), _trivial(evaluation)]
     if evaluation.baseline is not None:
         sentences.append(_baseline(evaluation))
     if certificate is not None:
@@ -44,35 +57,10 @@ def answer(report: Report) -> Answer:
         )
     return Answer(
         certified=certificate is not None,
-        headline=(
-            f"Certified: at most {percent(certificate.alpha)} of the road work it answers is missed"
-            if certificate
-            else "Cannot certify: no miss rate is promised"
-        ),
+        headline=headline(certificate) if certificate else _no_promise(policy),
         sentences=tuple(sentences),
         warning=None if certificate is None else _contradiction(evaluation, certificate),
     )
-
-
-def percent(value: float | None) -> str:
-    """Return a share as percent with as many digits as are read.
-
-    >>> percent(0.05), percent(0.048), percent(0.0026), percent(0.9999), percent(None)
-    ('5 %', '4.8 %', '0.26 %', '> 99.9 %', 'not known')
-    """
-    if value is None:
-        return NOT_KNOWN
-    shown = 100 * value
-    if 0 < shown < 1:
-        return f"{shown:.2g} %"
-    if 99.9 < shown < 100:
-        return "> 99.9 %"
-    return f"{f'{shown:.1f}'.removesuffix('.0')} %"
-
-
-def percent_range(low: float | None, high: float | None) -> str:
-    """Return an interval as percent: "0.5 to 5.1 %"."""
-    return f"{percent(low).removesuffix(' %')} to {percent(high)}"
 
 
 def percent_measure(measure: Measure) -> str:
@@ -84,21 +72,17 @@ def percent_measure(measure: Measure) -> str:
     return f"{percent(measure.estimate)} ({percent_range(measure.low, measure.high)})"
 
 
-def _promise(certificate: Certificate) -> str:
-    missed = "none" if certificate.misses == 0 else f"{certificate.misses:,}"
-    return (
-        f"With {percent(1 - certificate.delta)} confidence over the draw of the calibration groups, at most "
-        f"{percent(certificate.alpha)} of the road-work pictures that the policy answers are answered “none”. Of "
-        f"{counted(certificate.n, 'calibration group')} in which it answered road work (one picture counted "
-        f"in each), it missed {missed}; the exact upper bound is {percent(certificate.bound)}."
-    )
+def _no_promise(policy: AnyPolicy) -> str:
+    misses = {Risk.SELECTIVE_FNR, Risk.COMMITTED_MISS_RATE, Risk.FALSE_OMISSION_RATE}
+    asked = {limit.risk for limit in policy.settings.limits}
+    return f"Cannot certify: no {'miss' if asked <= misses else 'error'} rate is promised"
 
 
-def _refusal(policy: ThresholdPolicy) -> str:
-    if policy.t_lo == float("-inf"):
+def _refusal(policy: AnyPolicy) -> str:
+    if isinstance(policy, ThresholdPolicy) and policy.t_lo == -math.inf:
         does = "It misses nothing because it never answers “none”: what is not surely road work is deferred."
     else:
-        does = "Its answers are measured below, but nothing is promised about them."
+        does = "What it does answer is measured below, but nothing is promised about it."
     return f"{(policy.refusal or '').strip()} {does}".strip()
 
 
@@ -141,14 +125,26 @@ def _baseline(evaluation: Evaluation) -> str:
 
 
 def _contradiction(evaluation: Evaluation, certificate: Certificate) -> str | None:
-    fnr = evaluation.measure("selective_fnr")
-    if fnr.estimate is None or fnr.estimate <= certificate.alpha:
+    """Return where a promised risk was measured above its limit, for each that was."""
+    found = [_above(evaluation, certificate, claim) for claim in certificate.claims]
+    return " ".join(sentence for sentence in found if sentence) or None
+
+
+def _above(evaluation: Evaluation, certificate: Certificate, claim: Claim) -> str | None:
+    rate = evaluation.measure(claim.risk.value)
+    if rate.estimate is None or rate.estimate <= claim.alpha:
         return None
-    above = f"On test {percent(fnr.estimate)} of the answered road work is missed, above the promised "
-    above += f"{percent(certificate.alpha)}."
-    if fnr.low is not None and fnr.low > certificate.alpha:
-        return (
-            f"{above} The whole interval is above it: do not rely on the promise. The test pictures differ "
-            "from the calibration pictures, or the certificate is one of the few that fail."
-        )
-    return f"{above} The interval still holds the promised rate: the test pictures are too few to tell."
+    average = certificate.kind == "average"
+    above = (
+        f"On test {CLAIMS[claim.risk].measured.format(percent(rate.estimate))}, above the "
+        f"{percent(claim.alpha)} that {'is promised on average' if average else 'is promised'}."
+    )
+    if rate.low is None or rate.low <= claim.alpha:
+        return f"{above} The interval still holds the promised rate: the test pictures are too few to tell."
+    one_of_few = "the policy is one of those above their average" if average else (
+        "the certificate is one of the few that fail"
+    )  # fmt: skip
+    return (
+        f"{above} The whole interval is above it: do not rely on the promise. The test pictures differ "
+        f"from the calibration pictures, or {one_of_few}."
+    )

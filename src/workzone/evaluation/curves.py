@@ -7,12 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from workzone.core.types import Verdict
 from workzone.evaluation.grouped import GroupedMeasures, Sampling
 from workzone.evaluation.measures import Answers
 from workzone.evaluation.records import Curve, Curves, ReliabilityPoint
+from workzone.evaluation.sweep import sweep_curve
 from workzone.metrics.classification import precision_recall_curve, roc_curve
 from workzone.metrics.selective import risk_coverage
+from workzone.policy.risks import RISKS, Risk
 
 F64 = NDArray[np.float64]
 
@@ -31,25 +32,15 @@ def all_curves(answers: Answers, sampling: Sampling) -> Curves:
         roc=_curve(roc.false_positive_rate, roc.true_positive_rate),
         precision_recall=_curve(pr.recall, pr.precision),
         risk_coverage=_curve(risk.coverage, risk.risk),
-        fnr_coverage=_fnr_coverage(answers),
+        fnr_coverage=_along(answers, Risk.SELECTIVE_FNR),
+        for_coverage=_along(answers, Risk.FALSE_OMISSION_RATE),
         reliability=_reliability(answers, sampling),
     )
 
 
-def _fnr_coverage(answers: Answers) -> Curve:
-    """Selective FNR against coverage as the lower threshold rises from the safe end to the upper one."""
-    called = answers.verdict(Verdict.ROADWORK)
-    above = int((called & answers.positive).sum())
-    rest = ~called
-    order = np.argsort(answers.logits[rest], kind="stable")
-    logits, positive = answers.logits[rest][order], answers.positive[rest][order]
-    # A threshold separates two different logits only: keep the last of each run of equal ones.
-    last = np.append(np.diff(logits) > 0, True) if len(logits) else np.zeros(0, dtype=np.bool_)
-    misses = np.concatenate([[0.0], np.cumsum(positive, dtype=np.float64)[last]])
-    answered = np.concatenate([[0.0], np.arange(1, len(logits) + 1, dtype=np.float64)[last]])
-    with np.errstate(invalid="ignore"):
-        fnr = misses / (above + misses)
-    return _curve((called.sum() + answered) / len(called), fnr)
+def _along(answers: Answers, risk: Risk) -> Curve:
+    found = sweep_curve(answers.sweep, answers.positive.astype(np.int8), RISKS[risk])
+    return _curve(found.coverage, found.risk)
 
 
 def _reliability(answers: Answers, sampling: Sampling) -> tuple[ReliabilityPoint, ...]:

@@ -22,10 +22,11 @@ from workzone.evaluation.grouped import GroupedMeasures, Sampling
 from workzone.evaluation.measures import Answers, all_measures, auroc_measure, trivial_results
 from workzone.evaluation.records import BaselineComparison, Evaluation, SliceColumn
 from workzone.evaluation.slices import slice_tables
+from workzone.evaluation.sweep import policy_sweep
 from workzone.metrics.classification import confusion
 from workzone.metrics.selective import selective_counts
 from workzone.policy.calibrators import Calibrator
-from workzone.policy.threshold import ThresholdPolicy
+from workzone.policy.policies import AnyPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Baseline:
 def evaluate(
     scores: Scores,
     calibrator: Calibrator,
-    policy: ThresholdPolicy,
+    policy: AnyPolicy,
     slices: Sequence[SliceColumn] = (),
     *,
     decision_threshold: float,
@@ -61,7 +62,7 @@ def evaluate(
     Args:
         scores: Of the test pictures; their order changes nothing.
         calibrator: From logit to probability.
-        policy: From logit to verdict.
+        policy: From logit and features to verdict.
         slices: Properties of the same pictures, in the order of `scores`.
         decision_threshold: The logit from which plain classification (MCC, accuracy, precision, recall,
             specificity) calls a picture road work. Fitted on `select`, never here.
@@ -145,16 +146,16 @@ def _canonical_order(scores: Scores) -> NDArray[np.intp]:
     return order
 
 
-def _answers(
-    scores: Scores, calibrator: Calibrator, policy: ThresholdPolicy, decision_threshold: float
-) -> Answers:
+def _answers(scores: Scores, calibrator: Calibrator, policy: AnyPolicy, decision_threshold: float) -> Answers:
     return Answers(
         groups=scores.groups,
         positive=scores.labels == Label.ROADWORK,
         logits=scores.logits,
         probs=calibrator.apply(scores.logits),
-        codes=policy.decide(scores.logits),
+        codes=policy.decide(scores.logits, scores.features),
         decision_threshold=decision_threshold,
+        sweep=policy_sweep(policy, scores.logits, scores.features),
+        limits=policy.settings.limits,
     )
 
 

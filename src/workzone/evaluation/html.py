@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workzone.core.lazy import require
-from workzone.evaluation.answer import answer, percent, percent_range
+from workzone.evaluation.answer import answer
+from workzone.evaluation.claims import percent, percent_range, walk_sentence
 from workzone.evaluation.grouped import counted
 from workzone.evaluation.measures import TITLES
 from workzone.evaluation.plots import (
@@ -22,6 +23,8 @@ from workzone.evaluation.plots import (
     roc_svg,
     training_svgs,
 )
+from workzone.evaluation.policies import COLUMNS
+from workzone.evaluation.policy_plots import frontier_svg, policies_svg
 from workzone.evaluation.records import Measure, find_measure
 from workzone.evaluation.report import Gallery, Report, TrainingCurve
 from workzone.storage.atomic import write_bytes
@@ -30,26 +33,26 @@ TEMPLATE = "report.html.j2"
 MAX_THUMBNAIL_BYTES = 1_800_000
 """Of JPEG in one page, shared evenly by the galleries; what does not fit is counted, not shown."""
 
-_PERCENT = frozenset(
-    name
-    for name in TITLES
-    if name.split("_at_half")[0]
-    in {
-        "selective_fnr", "committed_miss_rate", "false_omission_rate", "false_alarm_rate", "coverage",
-        "positive_coverage", "negative_coverage", "answered_accuracy", "accuracy", "precision", "recall",
-        "specificity",
-    }
-)  # fmt: skip
+_SHARES = {
+    "selective_fnr", "committed_miss_rate", "false_omission_rate", "false_alarm_rate", "false_discovery_rate",
+    "coverage", "oracle_coverage", "positive_coverage", "negative_coverage", "answered_accuracy",
+    "answered_precision", "accuracy", "precision", "recall", "specificity",
+}  # fmt: skip
+_PERCENT = frozenset(name for name in {*TITLES, *COLUMNS} if name.split("_at_half")[0] in _SHARES)
 _SECTIONS = (
     ("The policy: road work, none, or defer", (
-        "selective_fnr", "committed_miss_rate", "false_omission_rate", "false_alarm_rate", "coverage",
-        "positive_coverage", "negative_coverage", "answered_accuracy", "answered_mcc")),
+        "selective_fnr", "committed_miss_rate", "false_omission_rate", "false_alarm_rate",
+        "false_discovery_rate", "coverage", "oracle_coverage", "positive_coverage", "negative_coverage",
+        "answered_accuracy", "answered_mcc")),
     ("Every picture answered, at the decision threshold", (
         "mcc", "accuracy", "precision", "recall", "specificity")),
     ("Every picture answered, at probability 0.5", (
         "mcc_at_half", "accuracy_at_half", "precision_at_half", "recall_at_half", "specificity_at_half")),
     ("Ranking, without any threshold", ("auroc", "auprc")),
-    ("Probabilities (lower is better)", ("brier", "nll", "ece_equal_width", "ece_equal_mass")),
+    ("The least sure deferred first, over all coverages (lower is better)", ("aurc", "augrc")),
+    ("Probabilities (lower is better, unless said otherwise)", (
+        "brier", "brier_reliability", "brier_resolution", "brier_uncertainty", "brier_remainder", "nll",
+        "ece_equal_width", "ece_equal_width_debiased", "ece_equal_mass", "ece_equal_mass_debiased")),
 )  # fmt: skip
 
 
@@ -79,13 +82,16 @@ def render_html(
         lstrip_blocks=True,
     )
     environment.filters |= {"value": _value, "interval": _interval, "percent": percent, "unbroken": _unbroken}
-    environment.globals |= {"counted": counted, "titles": TITLES}
+    environment.globals |= {"counted": counted, "titles": TITLES, "columns": COLUMNS}
     evaluation = report.evaluation
     page = environment.get_template(TEMPLATE).render(
         report=report,
         evaluation=evaluation,
         provenance=report.provenance,
         certificate=report.policy.certificate,
+        walk=walk_sentence(report.policy.certificate) if report.policy.certificate else "",
+        policies_plot=policies_svg(report.policies) if report.policies else "",
+        frontier_plot=frontier_svg(report.frontier) if report.frontier else "",
         answer=answer(report),
         sections=_SECTIONS,
         find=find_measure,

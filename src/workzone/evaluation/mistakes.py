@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from workzone.core.scores import Scores
 from workzone.core.types import Label, Verdict
 from workzone.policy.calibrators import Calibrator
-from workzone.policy.threshold import ThresholdPolicy
+from workzone.policy.policies import AnyPolicy
 from workzone.policy.verdicts import CODES
 
 
@@ -49,11 +49,11 @@ class NotablePictures:
 
 
 def notable_pictures(
-    scores: Scores, calibrator: Calibrator, policy: ThresholdPolicy, limit: int = 12
+    scores: Scores, calibrator: Calibrator, policy: AnyPolicy, limit: int = 12
 ) -> NotablePictures:
     """Return at most `limit` pictures of each kind among the decided ones, one a group."""
     decided = scores.decided()
-    codes = policy.decide(decided.logits)
+    codes = policy.decide(decided.logits, decided.features)
     probs = calibrator.apply(decided.logits)
     positive = decided.labels == Label.ROADWORK
 

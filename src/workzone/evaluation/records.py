@@ -140,7 +140,9 @@ class Curves:
     risk_coverage: Curve
     """Coverage → share of errors, the least confident deferred first."""
     fnr_coverage: Curve
-    """Coverage → selective FNR, moving t_lo with t_hi where the policy has it."""
+    """Coverage → selective FNR, as the policy answers more and more (`sweep`)."""
+    for_coverage: Curve
+    """Coverage → false-omission rate, likewise."""
     reliability: tuple[ReliabilityPoint, ...]
 
 

@@ -14,9 +14,11 @@ from PIL import Image
 
 from workzone.core.errors import DataError
 from workzone.core.types import Lineage
+from workzone.evaluation.frontier import ParetoFrontier
+from workzone.evaluation.policies import PolicyComparison
 from workzone.evaluation.records import Evaluation
-from workzone.policy.calibrators import PlattCalibrator, TemperatureCalibrator
-from workzone.policy.threshold import ThresholdPolicy
+from workzone.policy.calibrators import AnyCalibrator
+from workzone.policy.policies import AnyPolicy
 
 THUMBNAIL_PX = 256
 """Longest side."""
@@ -53,9 +55,13 @@ class Report:
     """What `report.json` says."""
 
     evaluation: Evaluation
-    policy: ThresholdPolicy
-    calibrator: TemperatureCalibrator | PlattCalibrator
+    policy: AnyPolicy
+    calibrator: AnyCalibrator
     provenance: Provenance
+    policies: PolicyComparison | None = None
+    """The policy beside others at the same alpha and delta; None where none were fitted."""
+    frontier: ParetoFrontier | None = None
+    """What other thresholds would give on these pictures; None for other kinds of policy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from workzone.evaluation.answer import answer
 from workzone.evaluation.records import to_json
 from workzone.evaluation.report import Report
 from workzone.policy.calibrators import calibrator_to_json
-from workzone.policy.threshold import policy_to_json
+from workzone.policy.policies import policy_to_json
 from workzone.storage.atomic import write_json
 
 SCHEMA = "workzone-report"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a key changes its name or meaning."""
 FILE_NAME = "report.json"
 MAX_BYTES = 64 << 20
@@ -47,6 +47,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "policy": policy_to_json(report.policy),
         "calibrator": calibrator_to_json(report.calibrator),
         "evaluation": report.evaluation.to_json(),
+        "policies": to_json(report.policies),
+        "frontier": to_json(report.frontier),
     }
 
 

@@ -16,6 +16,7 @@ from workzone.data.dataset import DataSet, open_dataset
 from workzone.data.grants import Grant
 from workzone.data.summary import summarise
 from workzone.export.card import DataFacts
+from workzone.phases.alternatives import alternatives_phase
 from workzone.phases.baseline import baseline_phase
 from workzone.phases.calibrate import calibrate_phase
 from workzone.phases.evaluate import DataSetFacts, evaluate_phase
@@ -37,6 +38,7 @@ LEDGER_NAME = "openings.jsonl"
 EXTRAS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "train": (("torch", "train"), ("transformers", "train"), ("lightning", "train")),
     "baseline": (("sklearn", "train"),),
+    "calibrate": (("scipy", "data"),),
     "freeze": (("onnx", "export"), ("onnxscript", "export")),
     "evaluate": (("jinja2", "report"), ("matplotlib", "report")),
 }
@@ -121,4 +123,8 @@ def build_phases(recipe: Recipe, dataset: DataSet, ledger: Path) -> list[Phase]:
         evaluate_phase(recipe.evaluate, facts, ledger),
         pack_phase(recipe.pack, recipe.name, data),
     ]
-    return [*phases, baseline_phase()] if recipe.evaluate.baseline else phases
+    if recipe.evaluate.baseline:
+        phases.append(baseline_phase())
+    if recipe.evaluate.alternatives:
+        phases.append(alternatives_phase())
+    return phases

@@ -14,17 +14,24 @@ from workzone.core.types import Label, Opening, Role
 from workzone.data.grants import Samples, count_runs
 from workzone.data.split import read_split
 from workzone.evaluation.evaluate import Baseline, evaluate
+from workzone.evaluation.frontier import ParetoFrontier, policy_frontier
+from workzone.evaluation.grouped import Sampling
 from workzone.evaluation.html import write_report_html
 from workzone.evaluation.mistakes import NotablePicture, notable_pictures
+from workzone.evaluation.policies import PolicyComparison, compare_policies
 from workzone.evaluation.report import Gallery, Provenance, Report, Thumbnail, TrainingCurve, thumbnail
 from workzone.evaluation.report_json import FILE_NAME, write_report_json
 from workzone.imaging.decode import decode_image
 from workzone.metrics.classification import best_mcc_threshold
+from workzone.phases.alternatives import read_alternatives
 from workzone.phases.calibrate import read_calibrator
 from workzone.phases.policy import read_policy
 from workzone.phases.recipe import EvaluateSection
 from workzone.phases.slicing import slice_columns
 from workzone.pipeline.phase import Phase, PhaseContext
+from workzone.policy.policies import AnyPolicy
+from workzone.policy.settings import Prices, ThresholdSettings
+from workzone.policy.threshold import ThresholdPolicy
 from workzone.storage.jsonfile import read_json
 from workzone.storage.scores import read_scores
 from workzone.training.colour_histogram import colour_histograms, read_colour_histogram
@@ -46,6 +53,7 @@ class DataSetFacts:
 def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path) -> Phase:
     """Build the phase."""
     baseline = ("baseline",) if settings.baseline else ()
+    alternatives = ("alternatives",) if settings.alternatives else ()
 
     def run(context: PhaseContext) -> None:
         split = read_split(context.inputs["split"])
@@ -65,7 +73,16 @@ def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path)
             observer=context.observer,
         )
         openings = count_runs(ledger, split.sha256, Role.TEST)
-        report = Report(evaluation, policy, calibrator, _provenance(context, facts, openings))
+        sampling = Sampling(settings.n_resamples, evaluation.confidence, settings.seed)
+        prices = policy.settings.prices if isinstance(policy.settings, ThresholdSettings) else None
+        report = Report(
+            evaluation,
+            policy,
+            calibrator,
+            _provenance(context, facts, openings),
+            policies=_compared(context, scores, policy, prices, sampling) if alternatives else None,
+            frontier=_frontier(scores, policy, prices, sampling),
+        )
         notable = notable_pictures(scores, calibrator, policy, settings.thumbnails)
         galleries = [
             _gallery(
@@ -92,7 +109,7 @@ def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path)
 
     return Phase(
         name="evaluate",
-        version=2,  # 2: a slice of one label has no MCC
+        version=3,  # 3: any policy and its alternatives, the frontier, debiased calibration errors, AURC
         inputs=(
             "split",
             "checkpoint",
@@ -102,6 +119,7 @@ def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path)
             "calibrator",
             "policy",
             *baseline,
+            *alternatives,
         ),
         output="report",
         roles=frozenset({Role.TEST}),
@@ -113,6 +131,23 @@ def evaluate_phase(settings: EvaluateSection, facts: DataSetFacts, ledger: Path)
 def _decision_threshold(select: Scores) -> float:
     decided = select.decided()
     return float(best_mcc_threshold(decided.labels == Label.ROADWORK, decided.logits)[0])
+
+
+def _compared(
+    context: PhaseContext, scores: Scores, policy: AnyPolicy, prices: Prices | None, sampling: Sampling
+) -> PolicyComparison:
+    return compare_policies(
+        scores, policy, read_alternatives(context.inputs["alternatives"]), prices, sampling
+    )
+
+
+def _frontier(
+    scores: Scores, policy: AnyPolicy, prices: Prices | None, sampling: Sampling
+) -> ParetoFrontier | None:
+    """Return what other thresholds would give; None for other policies, and where test shows one class only."""
+    if not isinstance(policy, ThresholdPolicy) or len(np.unique(scores.decided().labels)) < 2:
+        return None
+    return policy_frontier(scores, policy, prices, sampling)
 
 
 def _baseline(context: PhaseContext, samples: Samples) -> Baseline:

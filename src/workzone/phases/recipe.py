@@ -198,7 +198,8 @@ class EvaluateSection(Section):
     seed: int = 0
     baseline: bool = Field(True, description="Compare with a linear model on colour histograms.")
     alternatives: bool = Field(
-        True, description="Fit the other kinds of policy at the same alpha and delta, and compare them on test."
+        True,
+        description="Fit the other kinds of policy at the same alpha and delta, and compare them on test.",
     )
     thumbnails: int = Field(24, ge=0, le=200, description="Pictures shown of each kind.")
 

@@ -24,6 +24,7 @@ ALLOWED_ROLES: Mapping[str, frozenset[Role]] = {
     "predictions-test": frozenset({Role.TRAIN, Role.SELECT, Role.TEST}),
     "calibrator": _CERTIFIED,
     "policy": _CERTIFIED,
+    "alternatives": _CERTIFIED,
     "bundle": _CERTIFIED,
     "report": frozenset(Role),
 }
