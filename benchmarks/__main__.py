@@ -1,45 +1,72 @@
-"""`python -m benchmarks [NAME ...]`: measure, print the ratios, write `benchmarks/results/NAME.json`."""
+"""`python -m benchmarks [NAME ...]`: measure, print, write `benchmarks/results/NAME.json`.
+
+What is timed gives ratios; what is simulated (`promise`, `tightness`) gives tables, and runs only when named.
+Each name's module is imported when it is asked for: a simulation needs no torch.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from benchmarks import cache, preprocessing, runtime, startup
 from benchmarks.harness import REPEATS, Result, as_json, machine
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS: dict[str, Callable[[int], list[Result]]] = {
-    "preprocessing": preprocessing.run,
-    "runtime": runtime.run,
-    "cache": cache.run,
-    "startup": startup.run,
+TIMED: Mapping[str, str] = {
+    "preprocessing": "benchmarks.preprocessing",
+    "runtime": "benchmarks.runtime",
+    "cache": "benchmarks.cache",
+    "startup": "benchmarks.startup",
+    "certify": "benchmarks.certify",
 }
+"""Name → module with `run(repeats) -> list[Result]`."""
+TABLES: Mapping[str, str] = {"promise": "benchmarks.promise", "tightness": "benchmarks.tightness"}
+"""Name → module with `run(redraws, scores) -> JSON`."""
+REDRAWS = 2000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="timed calls of each alternative")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
-    arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(BENCHMARKS)
-    if unknown or arguments.repeats < 1:
-        parser.error(f"unknown: {', '.join(sorted(unknown))}" if unknown else "--repeats is at least 1")
-    for name in arguments.names or list(BENCHMARKS):
+    arguments = _parser().parse_args()
+    unknown = set(arguments.names) - set(TIMED) - set(TABLES)
+    if unknown:
+        _parser().error(f"unknown: {', '.join(sorted(unknown))}")
+    if arguments.repeats < 1 or arguments.redraws < 1:
+        _parser().error("--repeats and --redraws are at least 1")
+    for name in arguments.names or list(TIMED):
         described = machine()  # its load before the benchmark adds its own
-        results = BENCHMARKS[name](arguments.repeats)
-        for result in results:
-            print(
-                f"{result.benchmark}: {result.contender} is {result.ratio}x as fast as {result.baseline} "
-                f"({result.low} to {result.high}, {result.repeats} repeats)",
-                flush=True,
-            )
+        document: dict[str, Any] = {"machine": described}
+        if name in TIMED:
+            results: list[Result] = import_module(TIMED[name]).run(arguments.repeats)
+            _print_ratios(results)
+            document["results"] = as_json(results)
+        else:
+            document |= import_module(TABLES[name]).run(arguments.redraws, arguments.scores)
         arguments.out.mkdir(parents=True, exist_ok=True)
-        document = {"machine": described, "results": as_json(results)}
-        (arguments.out / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+        (arguments.out / f"{name}.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    names = f"of {', '.join(TIMED)} (default: these), {', '.join(TABLES)}"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=names)
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="timed calls of each alternative")
+    parser.add_argument("--redraws", type=int, default=REDRAWS, help="simulated calibration sets of a row")
+    parser.add_argument("--scores", type=Path, help="a finished run, whose predictions `tightness` adds")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
+    return parser
+
+
+def _print_ratios(results: list[Result]) -> None:
+    for result in results:
+        print(
+            f"{result.benchmark}: {result.contender} is {result.ratio}x as fast as {result.baseline} "
+            f"({result.low} to {result.high}, {result.repeats} repeats)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

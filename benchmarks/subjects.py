@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from workzone.bundle.seen import SeenPictures
 from workzone.core.types import Label, Opening, Role
 from workzone.data.render import encode_jpeg
 from workzone.data.scenes.compose import render_sequence
@@ -24,6 +25,7 @@ from workzone.models.backbones import build_backbone
 from workzone.models.checkpoint import CheckpointRecord, backbone_record, save_checkpoint
 from workzone.models.classifier import RoadWorkClassifier
 from workzone.policy.calibrators import TemperatureCalibrator
+from workzone.policy.settings import ThresholdSettings
 from workzone.policy.threshold import ThresholdPolicy
 
 SEED = 30_000_001
@@ -91,9 +93,10 @@ def tiny_bundle(folder: Path) -> Path:
         name="benchmark",
         created=datetime(2000, 1, 1, tzinfo=UTC),
         calibrator=TemperatureCalibrator(1.0),
-        policy=ThresholdPolicy(float("-inf"), T_HI, beta=0.05, certificate=None, refusal=refusal),
+        policy=ThresholdPolicy(float("-inf"), T_HI, ThresholdSettings(), certificate=None, refusal=refusal),
         golden_candidates=street_jpegs(12),
         lineage=frozenset(Opening("0" * 64, role) for role in (Role.TRAIN, Role.SELECT, Role.CALIB)),
         data=DataFacts("none", "", "", "0" * 64, 0, 0, synthetic=True),
+        seen=SeenPictures.from_ids(train=["0" * 64], select=["1" * 64], calib=["2" * 64]),
     )
     return folder / "bundle"

@@ -1,11 +1,15 @@
-"""Builds the scores that the tests calibrate on."""
+"""Builds the scores that the tests calibrate on; makes `benchmarks`, whose populations they use, importable."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from workzone.core.scores import Scores
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 def build_scores(logits, labels, groups=None, ambiguous=None, ids=None) -> Scores:

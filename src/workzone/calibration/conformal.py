@@ -136,10 +136,9 @@ def _fit_crc(
         return _refused(settings, -math.inf, after, misses.risk, positives.n_groups, misses.alpha)
     # where the two cross, both losses stay below their limits if the pictures between are deferred
     none_below, roadwork_from = min(lower, after), after if alarms is None else max(lower, after)
-    chances: dict[Risk, float | None] = {misses.risk: positives.exceedance(misses.alpha, none_below)}
+    chances: dict[Risk, float | None] = {misses.risk: positives.exceedance(misses.alpha, after)}
     if alarms is not None:
-        before = float(np.nextafter(roadwork_from, -np.inf))
-        chances[alarms.risk] = negatives.mirrored().exceedance(alarms.alpha, -before)
+        chances[alarms.risk] = negatives.mirrored().exceedance(alarms.alpha, -lower)
     policy = ConformalPolicy(none_below, roadwork_from, math.inf, math.inf, settings, None, NOT_YET)
     return _averaged(policy, calib, split_sha256, dataset_sha256, [chances[x.risk] for x in settings.limits])
 

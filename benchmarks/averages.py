@@ -1,0 +1,73 @@
+"""Calibration draws of the conformal policies whose promise is an average: thresholds, and their true risks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.populations import Sample, Scored
+from workzone.calibration.conformal import conformal_lower, risk_control_lower
+from workzone.policy.risks import Population, Risk
+from workzone.policy.settings import ConformalMethod, ConformalSettings
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AverageDraws:
+    """What so many draws gave.
+
+    Attributes:
+        t_lo: float64 [R], below it "none"; -inf where nothing could be promised.
+        t_hi: float64 [R], from it on road work.
+    """
+
+    t_lo: F64
+    t_hi: F64
+
+    def risks(self, population: Scored, risk: Risk) -> F64:
+        """Return the true risk of each draw's rule, [R]."""
+        return population.risk(risk, self.t_lo, self.t_hi)
+
+
+def thresholds(settings: ConformalSettings, sample: Sample, t_hi: float) -> tuple[float, float]:
+    """Return (t_lo, t_hi) as `fit_policy` finds them on the draw.
+
+    Args:
+        settings: `sets`, or `crc` of the committed miss rate.
+        sample: The calibration draw.
+        t_hi: Frozen on `select`; `sets` finds its own.
+    """
+    limits = {limit.risk: limit.alpha for limit in settings.limits}
+    grouped, logits = sample.grouped, sample.logits
+    if settings.method is ConformalMethod.SETS:
+        lower = conformal_lower(
+            logits[grouped.chosen[Population.POSITIVES]], limits[Risk.COMMITTED_MISS_RATE]
+        )
+        upper = -conformal_lower(-logits[grouped.chosen[Population.NEGATIVES]], limits[Risk.FALSE_ALARM_RATE])
+        after = float(np.nextafter(upper, np.inf))
+        if not (np.isfinite(lower) and np.isfinite(upper)):
+            return -np.inf, after if np.isfinite(upper) else np.inf
+        return min(lower, after), max(lower, after)
+    rows, sizes = grouped.rows(Population.POSITIVES), grouped.sizes(Population.POSITIVES)
+    weights = 1.0 / sizes[grouped.groups[rows]]
+    lower = risk_control_lower(
+        logits[rows], weights, int((sizes > 0).sum()), limits[Risk.COMMITTED_MISS_RATE]
+    )
+    return min(lower, t_hi), t_hi
+
+
+def draw_averages(
+    settings: ConformalSettings,
+    population: Scored,
+    n_groups: int,
+    redraws: int,
+    t_hi: float,
+    generator: np.random.Generator,
+) -> AverageDraws:
+    """Fit the policy on so many calibration draws."""
+    pairs = [thresholds(settings, population.draw(generator, n_groups), t_hi) for _ in range(redraws)]
+    t_lo, upper = np.array(pairs).T
+    return AverageDraws(t_lo, upper)
