@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workzone.calibration.cost import expected_cost
-from workzone.evaluation.costs import Counts, cost_measure, expected_costs, prices_in_words
+from workzone.evaluation.costs import cost_measure, prices_in_words
 from workzone.evaluation.grouped import Sampling
+from workzone.policy.costs import Counts, expected_cost, expected_costs
 from workzone.policy.settings import Prices
 
 PRICES = [

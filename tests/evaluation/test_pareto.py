@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workzone.calibration.cost import expected_cost
 from workzone.core.errors import ConfigError, DataError
 from workzone.evaluation.pareto import non_dominated, pareto_frontier
 from workzone.metrics.selective import selective_counts
+from workzone.policy.costs import expected_cost
 from workzone.policy.settings import Prices
 
 PRICES = Prices(100.0, 5.0, 1.0)

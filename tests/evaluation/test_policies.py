@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workzone.calibration.cost import expected_cost
 from workzone.core.errors import DataError
 from workzone.evaluation.frontier import MAX_ROWS, policy_frontier
 from workzone.evaluation.grouped import Sampling
 from workzone.evaluation.policies import PolicyCandidate, compare_policies, policy_title
 from workzone.evaluation.records import find_measure, to_json
+from workzone.policy.costs import expected_cost
 from workzone.policy.risks import Risk, empirical_risk
 from workzone.policy.settings import Prices
 

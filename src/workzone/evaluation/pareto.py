@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workzone.core.errors import ConfigError, DataError
 from workzone.core.types import Label
-from workzone.evaluation.costs import Counts, expected_costs
+from workzone.policy.costs import Counts, expected_costs
 from workzone.policy.settings import Prices
 
 F64 = NDArray[np.float64]

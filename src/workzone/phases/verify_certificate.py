@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from workzone.bundle.reader import Bundle
+from workzone.bundle.seen import Part
 from workzone.calibration.certificate import certify_policy, hash_ids
 from workzone.calibration.fit import fit_policy
 from workzone.core.errors import BundleError, DataError
 from workzone.core.observer import Observer
 from workzone.core.scores import Scores
 from workzone.data.dataset import DataSet
-from workzone.data.lookup import read_rows
+from workzone.data.lookup import find_rows, read_rows
 from workzone.engine.predictor import Predictor
-from workzone.phases.certify_check import find_calibration
 from workzone.policy.certificate import Certificate, Claim
 from workzone.policy.gate import GatePolicy
 from workzone.policy.policies import AnyPolicy, policy_to_json
@@ -78,6 +79,28 @@ def verify_from_data(predictor: Predictor, dataset: DataSet, *, observer: Observ
     differences += _refit_differences(policy, certificate, select, calib, _tolerance(predictor))
     found = recounted if isinstance(recounted, Certificate) else None
     return CertificateCheck(certificate, found, len(select.ids), len(calib.ids), tuple(differences))
+
+
+def find_calibration(bundle: Bundle, dataset: DataSet) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows of `dataset.samples` that are the bundle's pictures of `select` and of `calib`.
+
+    Each intp [N], rising, all of them: a certificate recomputed on a part would be another certificate.
+    Labels and groups are the data set's, and may have been edited since: compare `dataset.sha256` with the
+    certificate's.
+
+    Raises:
+        DataError: Pictures are missing; says how many, of how many.
+    """
+    found = {part: find_rows(dataset, bundle.seen.ids(part)) for part in (Part.SELECT, Part.CALIB)}
+    missing = {part: int((rows < 0).sum()) for part, rows in found.items()}
+    if any(missing.values()):
+        counts = " and ".join(f"{n} of {len(found[part])} of '{part}'" for part, n in missing.items())
+        raise DataError(
+            f"The data set '{dataset.name}' lacks pictures that bundle {bundle.digest[:12]} was certified "
+            f"with: {counts}. Expected all of them, byte for byte: a re-encoded copy is another picture. Give "
+            "the data set that the certificate names."
+        )
+    return found[Part.SELECT], found[Part.CALIB]
 
 
 def _recounted(policy: AnyPolicy, certificate: Certificate, calib: Scores) -> Certificate | str:

@@ -14,7 +14,7 @@ from workzone.core.types import Label
 from workzone.data.dataset import write_dataset
 from workzone.data.render import encode_jpeg
 from workzone.data.schema import NewSample
-from workzone.phases.certify_check import find_calibration
+from workzone.phases.verify_certificate import find_calibration
 
 
 @pytest.fixture(scope="module")
