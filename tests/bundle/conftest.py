@@ -27,6 +27,8 @@ from workzone.imaging.preprocessing import Preprocessing
 from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
 from workzone.policy.calibrators import PlattCalibrator
 from workzone.policy.certificate import (
+    ASSUMPTION,
+    COUNT_UNITS,
     EVERYTHING_DEFERRED,
     EVERYTHING_ROADWORK,
     Certificate,
@@ -131,12 +133,12 @@ def certificate(*, n=200, misses=1, alpha=0.05, delta=0.05, t_lo=-1.0, seen=None
         kind="pac",
         delta=delta,
         counting=Counting.ONE_PER_GROUP,
-        count_unit="one positive frame per group, chosen by hash",
+        count_unit=COUNT_UNITS[Counting.ONE_PER_GROUP],
         claims=(claim(n=n, misses=misses, alpha=alpha, delta=delta),),
         walk=Walk(parameter="t_lo", sequence=(-2.0, t_lo, 0.5), start=0, passed=1, chosen=1),
         n_unknown_left_out=0,
         n_ambiguous_left_out=0,
-        assumption="new pictures are exchangeable with the calibration groups",
+        assumption=ASSUMPTION,
         split_sha256=SPLIT,
         dataset_sha256=DATASET,
         calibration_sha256=(seen or seen_pictures()).sha256("calib"),

@@ -81,6 +81,22 @@ def test_a_sample_that_occurs_twice_is_refused(scores_of, settings):
         fit_policy(settings, select, twice, **HASHES)
 
 
+@pytest.mark.parametrize("settings", ALL, ids=IDS)
+def test_constant_scores_are_refused(scores_of, settings):
+    """A gate or a conformal policy would certify them by never answering none."""
+    select, calib = (
+        scores_of(
+            [0.0] * 400,
+            [0, 1] * 200,
+            groups=[f"{n}{i}" for i in range(400)],
+            ids=[f"{n}{i}" for i in range(400)],
+        )
+        for n in "sc"
+    )
+    with pytest.raises(DataError, match="All 400 logits of 'select' are 0"):
+        fit_policy(settings, select, calib, **HASHES)
+
+
 def test_scores_that_are_no_numbers_never_get_this_far(scores_of):
     with pytest.raises(DataError, match="1 of 2 logits are not finite"):
         scores_of([float("nan"), 1.0], 1)

@@ -73,6 +73,33 @@ def test_the_gate_answers_more_than_thresholds_where_logits_mislead():
     assert coverages[0] > coverages[1] + 0.1
 
 
+def test_wrong_labels_are_added_before_the_walk_not_only_at_its_end():
+    """Where an earlier rule would fail with one error more, the certificate does not tolerate that error."""
+    from workzone.calibration.gate import _gate_path
+    from workzone.calibration.groups import group_pictures
+    from workzone.calibration.walk import WalkPlan, walk
+
+    settings = GateSettings((RiskLimit(Risk.FALSE_DISCOVERY_RATE, 0.06),))
+    told, held = 0, 0
+    for seed in range(40):
+        select, calib = strange_pictures("s", 500, 100 + seed), strange_pictures("c", 500, 200 + seed)
+        policy = fit_gate_policy(settings, select, calib, statistics=STATISTICS, **HASHES)
+        if policy.certificate is None:
+            continue
+        record, claim = policy.certificate.walk, policy.certificate.claims[0]
+        path = _gate_path(policy, calib, np.array(record.sequence))
+        plan = WalkPlan(record.start, np.zeros((1, len(record.sequence))))
+        grouped = group_pictures(calib, HASHES["split_sha256"])
+        for row in claim.label_noise:
+            passed = walk(
+                path, grouped, settings.limits, 0.05, Counting.ONE_PER_GROUP, plan, row.wrong_labels
+            )
+            reached = passed is not None and passed >= record.chosen
+            assert row.holds == (reached and row.bound <= claim.alpha)
+            told, held = told + 1, held + row.holds
+    assert 0 < held < told
+
+
 def test_too_few_groups_defer_everything():
     select, calib = strange_pictures("s", 300, 1), strange_pictures("c", 40, 2)
     policy = fit_gate_policy(GateSettings(), select, calib, statistics=STATISTICS, **HASHES)

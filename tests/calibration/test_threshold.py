@@ -317,6 +317,22 @@ def test_constant_or_tied_scores_certify_nothing_they_cannot_tell_apart(scores_o
     assert set(policy.decide(np.array(scores)[:1]).tolist()) <= {-1, 1}
 
 
+def test_the_refusal_of_all_frames_asks_for_what_its_test_takes(scores_of):
+    """With one wholly missed group the betting test takes 113 groups at alpha 0.05, the binomial one 93."""
+    from workzone.calibration.plan import betting_groups_needed
+
+    select = drawn(scores_of, "s", 200, 1)
+    logits = [9.0] * 99 + [-90.0]
+    calib = scores_of(logits, 1, groups=[f"c{i}" for i in range(100)], ids=[f"c{i}" for i in range(100)])
+    limits = (RiskLimit(Risk.SELECTIVE_FNR, 0.05),)
+    policy = fit_threshold_policy(
+        ThresholdSettings(limits, counting=Counting.ALL_FRAMES), select, calib, **HASHES
+    )
+    needed = betting_groups_needed(1, 0.05, 0.05)
+    assert needed == 113
+    assert f"at least {needed} are needed: {needed - 100} more" in policy.refusal
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_hardly_any_calibration_pictures_are_refused_with_the_number_it_takes(scores_of, n):
     select = drawn(scores_of, "s", 100, 1)

@@ -130,3 +130,41 @@ def test_stakes_are_those_of_the_groups_that_are_expected_to_count(scores_of):
     plan = plan_of(scores_of, Risk.COMMITTED_MISS_RATE, 0.05, n_calib=400)
     assert plan.stakes == pytest.approx(np.full((1, 40), boundary_stake(400, 0.05, 0.05)))
     assert math.isclose(plan.stakes[0, 0], boundary_stake(400, 0.05, 0.05))
+
+
+@given(seed=st.integers(0, 10**6), extra=st.integers(0, 4), risk=st.sampled_from(list(Risk)))
+def test_extra_errors_are_added_at_every_rule(scores_of, seed, extra, risk):
+    scores = pictures(scores_of, seed)
+    grouped = group_pictures(scores, "s")
+    path = threshold_path(scores.logits, GRID, 1.0)
+    limits, plan = [RiskLimit(risk, 0.15)], WalkPlan(10, np.zeros((1, len(GRID))))
+    passed = walk(path, grouped, limits, 0.1, ONE, plan, extra)
+    rows = grouped.chosen[RISKS[risk].population]
+    expected = None
+    for j in range(10, len(GRID)):
+        k, n = empirical_risk(risk, scores.labels[rows], path.codes(j)[rows])
+        if stats.binom.cdf(min(k + extra, n), n, 0.15) > 0.1:
+            break
+        expected = j
+    assert passed == expected
+
+
+@given(seed=st.integers(0, 10**6), extra=st.integers(1, 3))
+def test_extra_errors_of_all_frames_spoil_the_groups_that_gained_most(scores_of, seed, extra):
+    scores = pictures(scores_of, seed, n=120, frames=3)
+    grouped = group_pictures(scores, "s")
+    path = threshold_path(scores.logits, GRID, 1.0)
+    stakes = np.full((1, len(GRID)), 0.7)
+    limits, plan = [RiskLimit(Risk.SELECTIVE_FNR, 0.15)], WalkPlan(0, stakes)
+    passed = walk(path, grouped, limits, 0.1, Counting.ALL_FRAMES, plan, extra)
+    expected = None
+    for j in range(len(GRID)):
+        sizes, counts, hits = group_counts(path.codes(j), grouped, RISKS[Risk.SELECTIVE_FNR])
+        inside = sizes > 0
+        gain = np.zeros(len(sizes))
+        gain[inside] = (0.15 * counts[inside] - hits[inside]) / sizes[inside] / 0.85
+        gain[np.argsort(gain)[-extra:]] = -1.0  # wholly wrong
+        if -np.log1p(0.7 * gain).sum() > math.log(0.1):
+            break
+        expected = j
+    assert passed == expected

@@ -115,6 +115,92 @@ def test_other_labels_are_noticed(invoke, colour_builders, streets, tmp_path) ->
     assert document["differences"]
 
 
+def reseal(bundle: Path, change) -> None:
+    """Edit policy.json and make hash and digest fit, as whoever can write the files could."""
+    import hashlib
+
+    from workzone.bundle.manifest import parse_manifest, render_manifest
+
+    path = bundle / "policy.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    manifest = parse_manifest((bundle / "bundle.json").read_bytes(), "bundle.json")
+    files = {**manifest.files, "policy.json": hashlib.sha256(path.read_bytes()).hexdigest()}
+    (bundle / "bundle.json").write_bytes(render_manifest(manifest.model_copy(update={"files": files})))
+
+
+def grid(document) -> None:
+    document["certificate"]["walk"]["sequence"][0] -= 5.0
+
+
+def dataset(document) -> None:
+    document["certificate"]["dataset_sha256"] = "0" * 64
+
+
+def exceedance(document) -> None:
+    document["certificate"]["claims"][0]["exceedance"] = 0.01
+
+
+def stake(document) -> None:
+    """Tuned after the groups were seen, with all numbers derived from it again."""
+    from workzone.policy.certificate import Claim
+    from workzone.policy.strict_json import read_record
+    from workzone.policy.verification import NOISE_ROWS, claim_bound, claim_p_value, noise_row
+
+    claim = document["certificate"]["claims"][0]
+    claim["stake"] *= 0.97
+    made = read_record(Claim, claim, "claim")
+    claim["bound"], claim["p_value"] = claim_bound(made, "pac", 0.2), claim_p_value(made, "pac")
+    for row, stated in zip(
+        (noise_row(made, "pac", 0.2, m) for m in NOISE_ROWS), claim["label_noise"], strict=True
+    ):
+        stated["bound"], stated["holds"] = row.bound, stated["holds"] and row.holds
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("threshold", grid), ("threshold", dataset), ("crc", exceedance), ("all frames", stake)],
+)
+def test_a_certificate_that_was_edited_and_sealed_again_does_not_follow_from_the_data(
+    invoke, colour_builders, streets, tmp_path, name, change
+) -> None:
+    bundle, new = packed(colour_builders, tmp_path, name), tmp_path / "new"
+    assert invoke("bundle", "recertify", bundle, streets, "--out", new).code == 0
+    reseal(new, change)
+    assert invoke("bundle", "verify", new).code == 0  # every number follows from its own counts,
+    said = invoke("bundle", "verify", new, "--certificate", streets)
+    assert said.code == 3  # but not from the data
+    assert "does not follow" in " ".join(said.out.split())
+
+
+def test_the_number_of_certifications_is_counted(invoke, colour_builders, tmp_path) -> None:
+    data = pictures(tmp_path / "here", 4)
+    bundle = packed(colour_builders, tmp_path, "threshold")
+    for number, seed in enumerate((0, 1), 1):
+        said = invoke(
+            "bundle", "recertify", bundle, data, "--out", tmp_path / str(seed), "--seed", seed, "--json"
+        )
+        assert json.loads(said.out)["certifications"] == number
+
+
+def test_a_data_set_is_no_bundle(invoke, streets) -> None:
+    invoke("bundle", "verify", streets).sentence("is not a bundle: it is a data set")
+
+
+def test_a_data_set_without_labels_is_refused_before_it_is_scored(invoke, colour_builders, tmp_path) -> None:
+    root = tmp_path / "photos"
+    (root / "unknown").mkdir(parents=True)
+    for number in range(40):
+        Image.new("RGB", (16, 16), (number, 60, 200)).save(root / "unknown" / f"{number}_0.png")
+    options = ["--group-from", r"(\d+)_\d\.png", "--licence", "CC0-1.0"]
+    assert run(["data", "import", "folder", str(root), "--out", str(tmp_path / "data"), *options]) == 0
+    bundle = packed(colour_builders, tmp_path, "threshold")
+    invoke("bundle", "recertify", bundle, tmp_path / "data", "--out", tmp_path / "x").sentence(
+        "40 of unknown label", "Label some of each"
+    )
+
+
 def test_other_pictures_are_no_evidence(invoke, colour_builders, streets, tmp_path) -> None:
     bundle, new = packed(colour_builders, tmp_path, "threshold"), tmp_path / "new"
     assert invoke("bundle", "recertify", bundle, streets, "--out", new).code == 0
@@ -166,3 +252,14 @@ def test_plans_that_make_no_sense_are_refused(invoke) -> None:
     invoke("plan", "certificate", "--risk", "selective_fn").sentence("selective_fnr")
     invoke("plan", "certificate", "--average", "--risk", "selective_fnr").sentence("ratio")
     invoke("plan", "certificate", "--answered", "0").sentence("answered")
+    invoke("plan", "certificate", "--risk", "false_alarm_rate", "--expected-miss", "0.03").sentence(
+        "A policy whose risk is 0.03 cannot be certified"
+    )
+
+
+def test_a_plan_says_what_it_is_for(invoke) -> None:
+    mean = " ".join(invoke("plan", "certificate", "--average").out.split())
+    assert "From 49 counted groups on" in mean
+    frames = " ".join(invoke("plan", "certificate", "--all-frames", "--answered", "0.7").out.split())
+    assert "wholly right or wholly in error" in frames
+    assert "Where 70% of the groups will count, label" in frames

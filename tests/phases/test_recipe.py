@@ -39,6 +39,10 @@ def test_what_a_file_leaves_out_is_the_default_and_can_be_overridden(tmp_path: P
         ("policy: {objective: cost}\n", None, "needs prices"),
         ("policy: {second_risk: precision, second_alpha: 0.1}\n", None, "policy.second_risk"),
         ("policy: {second_alpha: 0.1}\n", None, "given together"),
+        ("policy: {kind: gate, beta: 0.5}\n", None, "policy.beta means nothing to a policy of the kind gate"),
+        ("policy: {kind: conformal, counting: all_frames}\n", None, "policy.counting means nothing"),
+        ("policy: {kind: gate, objective: cost}\n", None, "it is for: threshold"),
+        ("policy: {coverage: 0.9}\n", None, "conformal/scrc"),
         ("policy: {kind: conformal, method: crc}\n", None, "scrc"),
         ("policy: {prices: {mis: 1}}\n", None, "unknown key 'policy.prices.mis'. Did you mean 'miss'"),
         ("", "train.epoch=3", "Did you mean 'epochs'"),
@@ -82,3 +86,19 @@ def test_a_policy_becomes_what_its_fitter_takes(tmp_path: Path, text: str, kind:
     settings = load_recipe(written(tmp_path, text)).policy.settings()
     assert type(settings) is kind
     assert settings.limits[0] == RiskLimit(Risk.SELECTIVE_FNR, 0.02)
+
+
+def test_prices_are_set_one_by_one_on_the_command_line(tmp_path: Path) -> None:
+    overrides = ["policy.objective=cost", "policy.prices.miss=100", "policy.prices.false_alarm=5"]
+    settings = load_recipe(
+        written(tmp_path, ""), [*overrides, "policy.prices.next_stage=1"]
+    ).policy.settings()
+    assert isinstance(settings, ThresholdSettings)
+    assert settings.prices is not None
+    assert (settings.prices.miss, settings.prices.deferral) == (100.0, 1.0)
+
+
+def test_an_error_of_a_whole_section_does_not_print_the_section(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(written(tmp_path, "policy: {second_alpha: 0.1}\n"))
+    assert "found {" not in str(caught.value)

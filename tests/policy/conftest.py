@@ -4,6 +4,8 @@ import pytest
 from scipy import stats
 
 from workzone.policy.certificate import (
+    ASSUMPTION,
+    COUNT_UNITS,
     EVERYTHING_DEFERRED,
     EVERYTHING_ROADWORK,
     Certificate,
@@ -51,12 +53,12 @@ def certificate(claim) -> Certificate:
         kind="pac",
         delta=0.05,
         counting=Counting.ONE_PER_GROUP,
-        count_unit="one positive picture per group",
+        count_unit=COUNT_UNITS[Counting.ONE_PER_GROUP],
         claims=(claim,),
         walk=Walk("t_lo", (-9.0, -4.0, -2.5, 0.75), start=0, passed=2, chosen=2),
         n_unknown_left_out=4,
         n_ambiguous_left_out=5,
-        assumption="exchangeable",
+        assumption=ASSUMPTION,
         split_sha256="a" * 64,
         dataset_sha256="b" * 64,
         calibration_sha256="c" * 64,

@@ -10,7 +10,15 @@ from scipy import stats
 from workzone.core.errors import BundleError
 from workzone.policy.betting import betting_p_value, betting_upper, boundary_stake
 from workzone.policy.binomial import binomial_cdf
-from workzone.policy.certificate import Certificate, Coverage, FalseAlarms, NoiseRow, Walk
+from workzone.policy.certificate import (
+    COUNT_UNITS,
+    Certificate,
+    Coverage,
+    FalseAlarms,
+    NoiseRow,
+    Restated,
+    Walk,
+)
 from workzone.policy.risks import RISKS, Risk
 from workzone.policy.settings import Counting
 from workzone.policy.strict_json import read_record
@@ -57,6 +65,8 @@ def test_json_round_trip_is_exact(certificate):
         ({"estimand": "the share of nice pictures"}, "claims.0.estimand"),
         ({"risk": Risk.COMMITTED_MISS_RATE}, "claims.0.estimand"),
         ({"label_noise": ()}, "claims.0.label_noise"),
+        ({"ambiguous_as_positives": Restated(300, 0, 0.01, holds=True)}, "claims.0.ambiguous_as_positives"),
+        ({"ambiguous_as_positives": Restated(3, 4, 1.0, holds=False)}, "claims.0.ambiguous_as_positives"),
     ],
 )
 def test_a_claim_that_does_not_follow_from_its_counts_is_refused(certificate, change, key):
@@ -70,6 +80,8 @@ def test_a_claim_that_does_not_follow_from_its_counts_is_refused(certificate, ch
         ({"delta": 0.04}, "claims.0.bound"),
         ({"delta": 1.5}, "delta"),
         ({"claims": ()}, "claims"),
+        ({"assumption": "none: it holds everywhere"}, "assumption"),
+        ({"count_unit": "every frame of every video"}, "count_unit"),
         ({"n_unknown_left_out": -1}, "n_unknown_left_out"),
         ({"n_ambiguous_left_out": -1}, "n_ambiguous_left_out"),
         ({"walk": Walk("t_lo", (-9.0, -9.0, 1.0), 0, 0, 0)}, "walk.sequence"),
@@ -120,6 +132,17 @@ def test_wrong_labels_are_counted_as_hidden_events(claim):
     assert stats.binom.cdf(3, 400, 0.02) <= 0.05 < stats.binom.cdf(4, 400, 0.02)
 
 
+def test_a_noise_row_may_hold_less_than_its_bound_says_but_not_more(certificate):
+    """Whether the walk still reaches the rule takes the data; the bound is needed in any case."""
+    rows = certificate.claims[0].label_noise
+    fewer = tuple(replace(row, holds=row.wrong_labels == 0) for row in rows)
+    verify_certificate(changed_claim(certificate, label_noise=fewer))
+    assert changed_claim(certificate, label_noise=fewer).claims[0].tolerated_wrong_labels == 0
+    more = tuple(replace(row, holds=True) for row in rows)
+    with pytest.raises(BundleError, match="label_noise"):
+        verify_certificate(changed_claim(certificate, label_noise=more))
+
+
 def average(certificate):
     """A promise of the mean: conformal risk control with 4 misses among 300 groups."""
     bare = replace(
@@ -163,7 +186,8 @@ def test_all_frames_are_derived_again_from_the_outcomes_of_groups(certificate):
         ambiguous_as_positives=None,
     )
     whole = replace(bare, label_noise=tuple(noise_row(bare, "pac", 0.05, m) for m in NOISE_ROWS))
-    one = replace(certificate, counting=Counting.ALL_FRAMES, claims=(whole,))
+    unit = COUNT_UNITS[Counting.ALL_FRAMES]
+    one = replace(certificate, counting=Counting.ALL_FRAMES, count_unit=unit, claims=(whole,))
     verify_certificate(one)
     for change in (
         {"outcomes": ((2, 0, 0, 30), (2, 2, 0, 371), (4, 4, 1, 8))},

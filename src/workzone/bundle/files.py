@@ -49,6 +49,9 @@ def list_files(bundle: Path) -> dict[str, int]:
     """
     if not bundle.is_dir():
         raise BundleError(f"'{bundle}' is not a bundle: {_what(bundle)}, expected a directory.")
+    if not (bundle / "bundle.json").is_file():
+        what = "a data set" if (bundle / "dataset.json").is_file() else "a directory without bundle.json"
+        raise BundleError(f"'{bundle}' is not a bundle: it is {what}. Name the directory that `pack` wrote.")
     sizes: dict[str, int] = {}
     with os.scandir(bundle) as entries:
         for entry in entries:

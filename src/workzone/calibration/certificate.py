@@ -9,27 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workzone.calibration.groups import COUNT_UNITS, Grouped, group_pictures
+from workzone.calibration.groups import Grouped, group_pictures
 from workzone.calibration.path import group_counts
-from workzone.calibration.plan import groups_needed
+from workzone.calibration.plan import betting_groups_needed, groups_needed
 from workzone.core.scores import Scores
 from workzone.core.types import Label, Verdict
 from workzone.policy.betting import outcomes_of
 from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
 from workzone.policy.certificate import (
+    ASSUMPTION,
+    COUNT_UNITS,
     EVERYTHING_DEFERRED,
     EVERYTHING_ROADWORK,
     Certificate,
     Claim,
     Coverage,
     FalseAlarms,
+    NoiseRow,
     Restated,
     Walk,
 )
@@ -48,11 +51,9 @@ from workzone.policy.verification import (
 
 Codes = NDArray[np.int8]
 Kind = Literal["pac", "average"]
+Reaches = Callable[[Scores, int], bool]
+"""(decided pictures, errors added at every rule) → whether the walk still reaches the rule that was chosen."""
 
-ASSUMPTION = (
-    "new groups are exchangeable with the calibration groups: drawn in the same way from the same places, "
-    "cameras and conditions; elsewhere the promise is void until certified there"
-)
 NOT_YET = "It was not certified yet."
 
 
@@ -66,6 +67,7 @@ def certify_policy(
     walk: Walk | None,
     stakes: Sequence[float | None],
     exceedances: Sequence[float | None] | None = None,
+    reaches: Reaches | None = None,
 ) -> AnyPolicy:
     """Return the policy with the certificate of its rule, and what it costs on `calib`.
 
@@ -78,6 +80,7 @@ def certify_policy(
         walk: What was tested before this rule.
         stakes: For each limit, of the betting test; None where one picture stands for a group.
         exceedances: For each limit of an `average`, where it does not follow from the counts.
+        reaches: Whether the walk, made again, still reaches this rule; None where nothing was walked.
 
     Raises:
         BundleError: The rule does not hold the promise on `calib`: the caller did not test it.
@@ -91,11 +94,13 @@ def certify_policy(
     claims = []
     for limit, stake, exceedance in zip(policy.settings.limits, stakes, given, strict=True):
         claim = _claim(limit, grouped, codes, kind, delta, counting, stake, exceedance)
+        claim = replace(claim, label_noise=_noise(claim, kind, delta, decided, reaches))
         if widened is not None:
             said = policy.decide(widened.logits, widened.features)
             regrouped = group_pictures(widened, split_sha256)
             other = _claim(limit, regrouped, said, kind, delta, counting, stake, exceedance)
-            restated = Restated(other.n, other.events, other.bound, other.bound <= limit.alpha)
+            stands = other.bound <= limit.alpha and (reaches is None or reaches(widened, 0))
+            restated = Restated(other.n, other.events, other.bound, stands)
             claim = replace(claim, ambiguous_as_positives=restated)
         claims.append(claim)
     certificate = Certificate(
@@ -126,19 +131,30 @@ def hash_ids(ids: NDArray[np.str_]) -> str:
 
 
 def refuse_certificate(
-    limit: RiskLimit, delta: float, *, counted: int, events: int, groups: int, instead: str
+    limit: RiskLimit,
+    delta: float,
+    *,
+    counting: Counting,
+    counted: int,
+    events: int,
+    groups: int,
+    instead: str,
 ) -> str:
     """Return why nothing can be certified, and how many more groups it takes.
 
     Args:
         limit: The risk and its limit.
         delta: Probability that the promise is wrong, in (0, 1).
+        counting: What stands for a group.
         counted: Groups that count at the rule where the walk began.
         events: Of those, with an event.
         groups: All groups of the risk's population.
         instead: What the policy does without a certificate.
     """
-    needed = groups_needed(events, limit.alpha, delta)
+    if counting is Counting.ALL_FRAMES:
+        needed = betting_groups_needed(events, limit.alpha, delta)
+    else:
+        needed = groups_needed(events, limit.alpha, delta)
     more = max(0, needed - counted)
     text = (
         f"Cannot certify a {risk_title(limit.risk)} of at most {limit.alpha:g} with confidence {1 - delta:g}: "
@@ -192,7 +208,17 @@ def _claim(
         rate=claim_rate(bare),
         bound=claim_bound(bare, kind, delta),
         p_value=claim_p_value(bare, kind),
-        label_noise=tuple(noise_row(bare, kind, delta, m) for m in NOISE_ROWS),
+    )
+
+
+def _noise(
+    claim: Claim, kind: Kind, delta: float, decided: Scores, reaches: Reaches | None
+) -> tuple[NoiseRow, ...]:
+    """Return what wrong labels leave: the bound at this rule, and whether the walk would still reach it."""
+    rows = (noise_row(claim, kind, delta, m) for m in NOISE_ROWS)
+    return tuple(
+        replace(row, holds=row.holds and (reaches is None or reaches(decided, row.wrong_labels)))
+        for row in rows
     )
 
 

@@ -20,7 +20,7 @@ from workzone.calibration.groups import Grouped, group_pictures
 from workzone.calibration.path import Path, rising_path
 from workzone.calibration.threshold import freeze_upper_threshold, threshold_grid
 from workzone.calibration.walk import plan_walk, walk
-from workzone.calibration.walked import populations, refusal, walk_record
+from workzone.calibration.walked import populations, reaches_rule, refusal, walk_record
 from workzone.core.errors import DataError
 from workzone.core.scores import Scores
 from workzone.core.types import Label, Verdict
@@ -173,6 +173,13 @@ def _fit_scrc(
         dataset_sha256=dataset_sha256,
         walk=walk_record(path, plan.start, passed, passed),
         stakes=[None] * len(settings.limits),
+        reaches=reaches_rule(
+            lambda pictures: _selective_path(pictures.logits, grid, band_low, band_high),
+            settings,
+            plan,
+            passed,
+            split_sha256,
+        ),
     )
     assert isinstance(certified, ConformalPolicy)
     return certified

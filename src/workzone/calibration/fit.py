@@ -41,11 +41,12 @@ def fit_policy(
         A policy with its certificate, or with the reason why it has none and what it would take.
 
     Raises:
-        DataError: `select` and `calib` share a group or a picture, there is nothing to choose on, or a sample
-            occurs twice.
+        DataError: `select` and `calib` share a group or a picture, all logits of `select` are the same, there
+            is nothing to choose on, or a sample occurs twice.
         ConfigError: A setting or the hash of the split is wrong.
     """
     _check_apart(select, calib)
+    _check_alive(select)
     hashes = {"split_sha256": split_sha256, "dataset_sha256": dataset_sha256}
     if isinstance(settings, GateSettings):
         return fit_gate_policy(settings, select, calib, **hashes, statistics=statistics)
@@ -65,3 +66,13 @@ def _check_apart(select: Scores, calib: Scores) -> None:
                 f"{len(shared)} {what} are in both 'select' and 'calib' (such as '{shared[0]}'): what is "
                 "certified must not have been used to choose. Split by group."
             )
+
+
+def _check_alive(select: Scores) -> None:
+    """Refuse constant scores: some policies would certify them, by calling everything road work."""
+    logits = select.decided().logits
+    if len(logits) > 1 and np.ptp(logits) == 0.0:
+        raise DataError(
+            f"All {len(logits)} logits of 'select' are {logits[0]:g}: the model tells no two pictures apart, and a "
+            "policy on it would promise by saying nothing. It is untrained or broken; look at its training."
+        )

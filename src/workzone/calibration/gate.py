@@ -18,7 +18,7 @@ from workzone.calibration.groups import group_pictures
 from workzone.calibration.logistic import fit_logistic
 from workzone.calibration.path import Path, falling_path
 from workzone.calibration.walk import plan_walk, walk
-from workzone.calibration.walked import populations, refusal, walk_record
+from workzone.calibration.walked import populations, reaches_rule, refusal, walk_record
 from workzone.core.errors import DataError
 from workzone.core.scores import Scores
 from workzone.core.types import Label, Verdict
@@ -78,6 +78,9 @@ def fit_gate_policy(
         stakes=[
             float(row[passed]) if settings.counting is Counting.ALL_FRAMES else None for row in plan.stakes
         ],
+        reaches=reaches_rule(
+            lambda pictures: _gate_path(closed, pictures, grid), settings, plan, passed, split_sha256
+        ),
     )
     assert isinstance(certified, GatePolicy)
     return certified

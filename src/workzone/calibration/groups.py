@@ -19,19 +19,8 @@ from numpy.typing import NDArray
 from workzone.core.errors import ConfigError, DataError
 from workzone.core.scores import Scores
 from workzone.policy.risks import Population
-from workzone.policy.settings import Counting
 
 Rows = NDArray[np.intp]
-
-COUNT_UNITS: Mapping[Counting, str] = MappingProxyType(
-    {
-        Counting.ONE_PER_GROUP: (
-            "one picture of the population per group, chosen by sha256(split | group | sample id), never by "
-            "score or seed"
-        ),
-        Counting.ALL_FRAMES: "groups, each with the shares of its pictures that count and that are events",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -89,12 +89,11 @@ def plan_certificate(
     if not 0.0 < answered <= 1.0:
         raise ConfigError(f"'answered' is the share of groups that count, in (0, 1], got {answered}.")
     if not 0.0 <= expected_miss < 1.0:
-        raise ConfigError(f"The expected miss rate is in [0, alpha), got {expected_miss}.")
+        raise ConfigError(f"The expected risk is in [0, alpha), got {expected_miss}.")
     if expected_miss >= alpha:
         raise ConfigError(
-            f"A model that misses {expected_miss:g} of the positives it answers cannot be certified to miss "
-            f"at most {alpha:g}, however many are labelled: the expected miss rate must be below alpha. "
-            "Allow a larger alpha, or defer more."
+            f"A policy whose risk is {expected_miss:g} cannot be certified to stay at or below {alpha:g}, however "
+            "many are labelled: the expected risk must be below alpha. Allow a larger alpha, or defer more."
         )
     if max_misses < 0:
         raise ConfigError(f"A plan needs at least the row of no misses, got max_misses={max_misses}.")
@@ -107,14 +106,15 @@ def plan_certificate(
         if groups > LARGEST_PLAN:
             raise ConfigError(
                 f"Certifying alpha={alpha:g} at delta={delta:g} takes more than {LARGEST_PLAN} "
-                f"groups here: the expected miss rate {expected_miss:g} is too near to alpha, or "
+                f"groups here: the expected risk {expected_miss:g} is too near to alpha, or "
                 "alpha too small."
             )
         exceedance = binomial_cdf(misses, groups, alpha) if kind == "average" else None
         row = PlanRow(misses, groups, binomial_cdf(misses, groups, expected_miss), exceedance)
         if misses <= max_misses:
             rows.append(row)
-        if enough is None and row.power >= power:
+        # a promise of the mean adapts its threshold: whatever the errors, the least number suffices
+        if enough is None and (row.power >= power or kind == "average"):
             enough = row
         misses += 1
     return CertificatePlan(

@@ -17,7 +17,7 @@ from workzone.calibration.cost import path_costs
 from workzone.calibration.groups import group_pictures
 from workzone.calibration.path import Path, rising_path
 from workzone.calibration.walk import WalkPlan, plan_walk, walk
-from workzone.calibration.walked import populations, refusal, walk_record
+from workzone.calibration.walked import populations, reaches_rule, refusal, walk_record
 from workzone.core.errors import ConfigError, DataError
 from workzone.core.scores import Scores
 from workzone.core.types import Label, Verdict
@@ -107,6 +107,13 @@ def certify_threshold(
         dataset_sha256=dataset_sha256,
         walk=walk_record(path, plan.start, passed, chosen),
         stakes=[float(row[chosen]) if all_frames else None for row in plan.stakes],
+        reaches=reaches_rule(
+            lambda pictures: threshold_path(pictures.logits, thresholds, t_hi),
+            settings,
+            plan,
+            chosen,
+            split_sha256,
+        ),
     )
     assert isinstance(certified, ThresholdPolicy)
     return certified

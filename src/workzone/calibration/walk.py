@@ -83,6 +83,7 @@ def walk(
     delta: float,
     counting: Counting,
     plan: WalkPlan,
+    extra_events: int = 0,
 ) -> int | None:
     """Return the last rule before the first that fails its test; None if the first one does.
 
@@ -93,14 +94,18 @@ def walk(
         delta: Probability that the certificate may be wrong.
         counting: What stands for a group.
         plan: Start and stakes, fixed on `select`.
+        extra_events: Errors that are added at every rule, for the question what wrong labels would do: a picture
+            that counts becomes an error; where all frames count, a group that was right becomes wholly wrong.
     """
     passes = np.ones(len(path) - plan.start, dtype=np.bool_)
     for limit, stakes in zip(limits, plan.stakes, strict=True):
         definition = RISKS[limit.risk]
         if counting is Counting.ONE_PER_GROUP:
-            p_values = _binomial_p_values(path, grouped, definition, limit.alpha, plan.start)
+            p_values = _binomial_p_values(path, grouped, definition, limit.alpha, plan.start, extra_events)
         else:
-            p_values = _betting_p_values(path, grouped, definition, limit.alpha, plan.start, stakes, delta)
+            p_values = _betting_p_values(
+                path, grouped, definition, limit.alpha, plan.start, stakes, delta, extra_events
+            )
         passes &= p_values <= delta
     failed = np.flatnonzero(~passes)
     steps = int(failed[0]) if len(failed) else len(passes)
@@ -128,11 +133,11 @@ def _power(allowed: int, n: int, risk: float) -> float:
 
 
 def _binomial_p_values(
-    path: Path, grouped: Grouped, definition: RiskDefinition, alpha: float, start: int
+    path: Path, grouped: Grouped, definition: RiskDefinition, alpha: float, start: int, extra: int
 ) -> F64:
     rows = grouped.chosen[definition.population]
     counted, events = picture_counts(path, grouped, definition, rows)
-    return binomial_cdfs(events[start:], counted[start:], alpha)
+    return binomial_cdfs(np.minimum(events + extra, counted)[start:], counted[start:], alpha)
 
 
 def _betting_p_values(
@@ -143,6 +148,7 @@ def _betting_p_values(
     start: int,
     stakes: F64,
     delta: float,
+    extra: int,
 ) -> F64:
     """Return 1 / wealth of each rule, up to the first that fails; 1 from there on."""
     rows = grouped.rows(definition.population)
@@ -165,8 +171,17 @@ def _betting_p_values(
         np.add.at(gain, groups[moved], after[moved] - before[moved])
         if index < start:
             continue
-        wealth = float(np.log1p(stakes[index] / (1.0 - alpha) * gain).sum())
+        growth = np.log1p(stakes[index] / (1.0 - alpha) * gain)
+        wealth = float(growth.sum()) + _spoilt(growth, float(stakes[index]), extra)
         p_values[index - start] = min(1.0, math.exp(min(700.0, -wealth)))
         if p_values[index - start] > delta:
             break
     return p_values
+
+
+def _spoilt(growth: F64, stake: float, extra: int) -> float:
+    """Return what the log wealth loses if the `extra` groups that gained most were wholly wrong instead."""
+    if not extra:
+        return 0.0
+    best = np.sort(growth)[-extra:]
+    return float(len(best) * math.log1p(-stake) - best.sum())

@@ -145,13 +145,20 @@ def recertify(
                 "bundle": str(made.bundle),
                 "certified": made.policy.certified,
                 "statement": certificate.statement if certificate else made.policy.refusal,
+                "certifications": made.certifications,
             }
         )
     else:
         out.print(certificate.statement if certificate else str(made.policy.refusal))
         out.print(f"Bundle: {shown(made.bundle)}")
+        out.print(f"Runs that have opened calibration pictures of this data set: {made.certifications}.")
+        if made.certifications > 1:
+            out.print("Each certificate holds by itself; the one that pleases most of several does not.")
     if certificate is None:
         raise typer.Exit(ExitCode.GATE_NOT_MET)
+
+
+_KINDS = {None: "none", "pac": "with confidence", "average": "on average only"}
 
 
 def _summary(bundle: Bundle) -> dict[str, Any]:
@@ -167,8 +174,10 @@ def _summary(bundle: Bundle) -> dict[str, Any]:
         "policy": manifest.policy_kind,
         "rule": policy.rule,
         "certified": policy.certified,
+        "promise": _KINDS[certificate.kind if certificate else None],
         "statement": certificate.statement if certificate else policy.refusal,
         "false_alarm_rate": certificate.false_alarms.rate if certificate else None,
+        "false_alarm_bound": certificate.false_alarms.bound if certificate else None,
         "coverage": certificate.coverage.overall if certificate else None,
         "tolerated_wrong_labels": (
             min(claim.tolerated_wrong_labels for claim in certificate.claims) if certificate else None

@@ -36,6 +36,7 @@ def certificate(
     all_frames: Annotated[
         bool, typer.Option("--all-frames", help="All frames of a group count (betting test).")
     ] = False,
+    power: Annotated[float, typer.Option(help="Wanted chance of being certified, in (0, 1).")] = 0.8,
     answered: Annotated[float, typer.Option(help="Share of the groups that will count, in (0, 1].")] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
@@ -60,6 +61,7 @@ def certificate(
         alpha,
         delta,
         expected_miss,
+        power=power,
         kind="average" if average else "pac",
         counting=Counting.ALL_FRAMES if all_frames else Counting.ONE_PER_GROUP,
         answered=answered,
@@ -78,8 +80,25 @@ def certificate(
     out.print(table)
     definition = RISKS[risk]
     out.print(
-        f"Counted are groups with a {definition.population_words}, {definition.counted_words.removeprefix('of ')}. "
-        f"A policy whose {risk_title(risk)} is {expected_miss:g} is certified with a chance of {plan.power:.0%} "
-        f"by {plan.groups_for_power} counted groups: label {plan.groups_to_label} where {answered:.0%} of them "
-        "will count."
+        f"Counted are groups with a {definition.population_words}, {definition.counted_words.removeprefix('of ')}."
+    )
+    if average:
+        out.print(
+            f"From {plan.groups_for_power} counted groups on there is a promise of the mean: its threshold adapts "
+            "to the errors. The last column is how often a draw gives a worse rule."
+        )
+    else:
+        out.print(
+            f"A policy whose {risk_title(risk)} is {expected_miss:g} is certified with a chance of "
+            f"{plan.power:.0%} by {plan.groups_for_power} counted groups."
+        )
+    if answered < 1.0:
+        out.print(f"Where {answered:.0%} of the groups will count, label {plan.groups_to_label}.")
+    if all_frames:
+        out.print(
+            "Planned for groups that are wholly right or wholly in error; groups in part in error cost less."
+        )
+    out.print(
+        "Two promises at once: plan each, with --power (1 + p) / 2 for a chance of p that both are certified, and "
+        "take the larger number."
     )

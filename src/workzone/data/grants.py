@@ -131,8 +131,8 @@ class Grant:
         return _samples(self._dataset, split, role)
 
 
-def count_runs(ledger: Path, split_sha256: str, role: Role) -> int:
-    """Return how many runs have opened a role of a split; 0 where there is no ledger.
+def count_runs(ledger: Path, split_sha256: str | None, role: Role) -> int:
+    """Return how many runs have opened a role of a split (None: of any split); 0 where there is no ledger.
 
     A run that was killed and went on, or whose phases opened the role in turn, has looked once.
 
@@ -149,7 +149,7 @@ def count_runs(ledger: Path, split_sha256: str, role: Role) -> int:
             continue
         try:
             entry = json.loads(line)
-            if entry["split_sha256"] == split_sha256 and entry["role"] == str(role):
+            if split_sha256 in (None, entry["split_sha256"]) and entry["role"] == str(role):
                 runs.add(entry["run"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(

@@ -17,13 +17,14 @@ from workzone.bundle.recertify import write_recertified
 from workzone.bundle.seen import SeenPictures, check_unseen
 from workzone.calibration.calibrators import fit_calibrator
 from workzone.calibration.fit import fit_policy
-from workzone.core.errors import ConfigError
+from workzone.core.errors import ConfigError, DataError
 from workzone.core.observer import Observer
 from workzone.core.scores import Scores
 from workzone.core.types import Opening, Role
 from workzone.data.dataset import DataSet
-from workzone.data.grants import Grant, Samples
+from workzone.data.grants import Grant, Samples, count_runs
 from workzone.data.split import Fractions, Split, make_split
+from workzone.data.summary import summarise
 from workzone.data.tables import strings
 from workzone.engine.predictor import Predictor
 from workzone.policy.calibrators import calibrator_kind
@@ -54,6 +55,9 @@ class Recertified:
     bundle: Path
     policy: AnyPolicy
     split: Split
+    certifications: int
+    """How many runs have opened calibration pictures of this data set, this one included. Each certificate is
+    valid by itself; the one that pleases most of several is not."""
 
 
 def recertify(
@@ -87,6 +91,7 @@ def recertify(
         strings(split.table, "group"),
         what=f"data set '{dataset.name}'",
     )
+    _check_labels(dataset, split)
     grant = Grant("recertify", frozenset({Role.SELECT, Role.CALIB}), dataset, ledger, run=str(out))
     select = _scored(predictor, grant.open(split, Role.SELECT), observer)
     calib = _scored(predictor, grant.open(split, Role.CALIB), observer)
@@ -100,6 +105,7 @@ def recertify(
         statistics=old.statistics if isinstance(old, GatePolicy) else None,
     )
     decided = calib.decided()
+    certifications = count_runs(ledger, None, Role.CALIB)
     write_recertified(
         predictor.bundle,
         out,
@@ -112,6 +118,7 @@ def recertify(
             "dataset_sha256": dataset.sha256,
             "calibration_pictures": len(decided.ids),
             "calibration_groups": len(np.unique(decided.groups)),
+            "certifications_on_this_data": certifications,
         },
         card_note=(
             f"Certified on the data set '{dataset.name}' ({len(dataset)} pictures, hash "
@@ -119,7 +126,22 @@ def recertify(
         ),
         created=created,
     )
-    return Recertified(out, policy, split)
+    return Recertified(out, policy, split, certifications)
+
+
+def _check_labels(dataset: DataSet, split: Split) -> None:
+    """Refuse a data set that cannot certify anything, before its pictures are scored.
+
+    Raises:
+        DataError: It lacks decided pictures of a class.
+    """
+    total = summarise(dataset).total
+    if not (total.roadwork and total.none):
+        raise DataError(
+            f"'{dataset.name}' has {total.roadwork} pictures with road work and {total.none} without, "
+            f"{total.unknown} of unknown label and {total.ambiguous} ambiguous; certifying takes labelled pictures "
+            "of both. Label some of each and import them again."
+        )
 
 
 def wished_settings(settings: PolicySettings, wishes: Wishes) -> PolicySettings:

@@ -139,6 +139,19 @@ class PricesSection(Section):
     )
 
 
+_ONLY_FOR: Mapping[str, tuple[str, ...]] = {
+    "method": ("conformal",),
+    "beta": ("threshold", "conformal/crc"),
+    "counting": ("threshold", "gate"),
+    "objective": ("threshold",),
+    "prices": ("threshold",),
+    "coverage": ("conformal/scrc",),
+    "features": ("gate",),
+    "l2": ("gate",),
+}
+"""Key of the policy section → the kinds (or kind/method) that take it."""
+
+
 class PolicySection(Section):
     """The promise: see DESIGN, "The promise"."""
 
@@ -182,6 +195,13 @@ class PolicySection(Section):
 
     @model_validator(mode="after")
     def _goes_together(self) -> PolicySection:
+        for name, kinds in _ONLY_FOR.items():
+            taken = self.kind in kinds or f"{self.kind}/{self.method}" in kinds
+            if not taken and getattr(self, name) != type(self).model_fields[name].default:
+                what = f"{self.kind}, method {self.method}" if self.kind == "conformal" else self.kind
+                raise ValueError(
+                    f"policy.{name} means nothing to a policy of the kind {what}; it is for: {', '.join(kinds)}"
+                )
         if (self.second_risk is None) != (self.second_alpha is None):
             raise ValueError("second_risk and second_alpha are given together or not at all")
         try:
@@ -282,6 +302,11 @@ def _fields(annotation: Any) -> dict[str, FieldInfo]:
     return {}
 
 
+def _forced(override: str) -> str:
+    """Let a key be set below a section that is absent by default; the key was found valid before."""
+    return override if override[:1] in "+~" else f"++{override}"
+
+
 def _composed(path: Path, overrides: Sequence[str]) -> Any:
     hydra = require("hydra", "train")
     hydra_errors = require("hydra.errors", "train")
@@ -292,7 +317,7 @@ def _composed(path: Path, overrides: Sequence[str]) -> Any:
     store.store(name="workzone", node=Recipe(name="workzone").model_dump(mode="json"))
     try:
         with hydra.initialize_config_dir(os.fspath(path.parent.resolve()), version_base="1.3"):
-            composed = hydra.compose(path.stem, list(overrides))
+            composed = hydra.compose(path.stem, [_forced(override) for override in overrides])
         return omegaconf.OmegaConf.to_container(composed, resolve=True)
     except (hydra_errors.HydraException, omegaconf.errors.OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"Recipe '{path}' cannot be composed: {' '.join(str(error).split())}") from error
@@ -322,7 +347,8 @@ def _sentence(root: type[BaseModel], error: Mapping[str, Any]) -> str:
     location = [str(part) for part in error["loc"]]
     where = ".".join(location) or "the whole"
     if error["type"] != "extra_forbidden":
-        return f"{where}: {error['msg']} (found {error['input']!r})"
+        found = "" if isinstance(error["input"], Mapping) else f" (found {error['input']!r})"
+        return f"{where}: {error['msg']}{found}"
     fields = root.model_fields
     for part in location[:-1]:
         fields = _fields(fields[part].annotation)

@@ -1,32 +1,45 @@
-"""Does a certificate follow from the data? Scores the calibration pictures again and counts anew.
+"""Does a certificate follow from the data? Scores the calibration pictures again and makes it anew.
 
-Three things are shown, each by itself: at the sealed rule the counts are those that the certificate states;
-every rule that was walked before it passes its test; and fitting the policy again, from `select` and `calib`,
-gives the same rule. Labels and groups are the data set's as they are now, so a label that was changed since
-shows as another count. On another machine logits differ in the last digits, so thresholds are compared within
-the tolerance that the bundle states for its precision; counts are compared exactly.
+The policy is chosen and certified again, from the bundle's own lists of `select` and `calib`, and the whole
+`policy.json` that comes of it is held against the sealed one, field by field: rule, walk, stakes, counts, bounds,
+words, hashes. Labels and groups are the data set's as they are now, so a label that was changed since shows as
+another count. On another machine logits differ in the last digits, so what is a logit is compared within the
+tolerance that the bundle states for its precision; counts are compared exactly.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workzone.bundle.reader import Bundle
 from workzone.bundle.seen import Part
-from workzone.calibration.certificate import certify_policy, hash_ids
 from workzone.calibration.fit import fit_policy
-from workzone.core.errors import BundleError, DataError
+from workzone.core.errors import DataError
 from workzone.core.observer import Observer
 from workzone.core.scores import Scores
 from workzone.data.dataset import DataSet
 from workzone.data.lookup import find_rows, read_rows
 from workzone.engine.predictor import Predictor
-from workzone.policy.certificate import Certificate, Claim
+from workzone.policy.certificate import Certificate
 from workzone.policy.gate import GatePolicy
-from workzone.policy.policies import AnyPolicy, policy_to_json
+from workzone.policy.policies import policy_to_json
+
+LOGITS = frozenset(
+    {
+        "t_lo", "t_hi", "none_below", "roadwork_from", "band", "tau", "decision", "centre", "scale", "weights",
+        "intercept", "sequence",
+    }
+)  # fmt: skip
+"""Keys of `policy.json` whose numbers follow logits to the last digits."""
+_RELATIVE = 1e-6
+MOST_SHOWN = 12
+"""Differences that are listed; a policy that went another way differs in nearly everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +48,6 @@ class CertificateCheck:
 
     certificate: Certificate
     """As it is sealed."""
-    recounted: Certificate | None
-    """At the sealed rule, from the data; None where the data do not support it at all."""
     n_select: int
     n_calib: int
     differences: tuple[str, ...]
@@ -68,17 +79,19 @@ def verify_from_data(predictor: Predictor, dataset: DataSet, *, observer: Observ
         _scored(predictor, dataset, rows, task, observer)
         for rows, task in ((select_rows, "predict select"), (calib_rows, "predict calib"))
     )
-    differences = []
-    if hash_ids(calib.ids) != certificate.calibration_sha256:
-        differences.append("the certificate was made on other calibration pictures than the bundle lists")
-    recounted = _recounted(policy, certificate, calib)
-    if isinstance(recounted, str):
-        differences.append(recounted)
-    else:
-        differences += _count_differences(certificate, recounted)
-    differences += _refit_differences(policy, certificate, select, calib, _tolerance(predictor))
-    found = recounted if isinstance(recounted, Certificate) else None
-    return CertificateCheck(certificate, found, len(select.ids), len(calib.ids), tuple(differences))
+    again = fit_policy(
+        policy.settings,
+        select,
+        calib,
+        split_sha256=certificate.split_sha256,
+        dataset_sha256=dataset.sha256,
+        statistics=policy.statistics if isinstance(policy, GatePolicy) else None,
+    )
+    tolerance = float(bundle.golden.tolerances[bundle.manifest.serving.precision])
+    differences = list(_differences(policy_to_json(policy), policy_to_json(again), "", tolerance))
+    more = len(differences) - MOST_SHOWN
+    shown = [*differences[:MOST_SHOWN], f"and {more} more"] if more > 0 else differences
+    return CertificateCheck(certificate, len(select.ids), len(calib.ids), tuple(shown))
 
 
 def find_calibration(bundle: Bundle, dataset: DataSet) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -103,93 +116,34 @@ def find_calibration(bundle: Bundle, dataset: DataSet) -> tuple[NDArray[np.intp]
     return found[Part.SELECT], found[Part.CALIB]
 
 
-def _recounted(policy: AnyPolicy, certificate: Certificate, calib: Scores) -> Certificate | str:
-    """Return the certificate that the data give at the sealed rule, or why they give none."""
-    bare = replace(policy, certificate=None, refusal="Being verified.")
-    try:
-        again = certify_policy(
-            bare,
-            calib,
-            kind=certificate.kind,
-            split_sha256=certificate.split_sha256,
-            dataset_sha256=certificate.dataset_sha256,
-            walk=certificate.walk,
-            stakes=[claim.stake for claim in certificate.claims],
-            exceedances=[claim.exceedance if claim.outcomes else None for claim in certificate.claims],
-        )
-    except BundleError as error:
-        return f"at the sealed rule the data do not support the promise ({error})"
-    assert again.certificate is not None
-    return again.certificate
+def _differences(sealed: Any, found: Any, key: str, tolerance: float) -> Iterator[str]:
+    """Yield what differs between two JSON values, by key."""
+    if isinstance(sealed, dict) and isinstance(found, dict):
+        for name in sealed.keys() | found.keys():
+            inner = f"{key}.{name}" if key else name
+            yield from _differences(sealed.get(name), found.get(name), inner, tolerance)
+    elif isinstance(sealed, list | tuple) and isinstance(found, list | tuple) and len(sealed) == len(found):
+        for number, (one, other) in enumerate(zip(sealed, found, strict=True)):
+            yield from _differences(one, other, f"{key}.{number}", tolerance)
+    elif not _same(sealed, found, key, tolerance):
+        yield f"{key}: sealed is {_brief(sealed)}, the data give {_brief(found)}"
 
 
-def _count_differences(sealed: Certificate, found: Certificate) -> list[str]:
-    pairs = zip(sealed.claims, found.claims, strict=True)
-    texts = [_claim_difference(ours, theirs) for ours, theirs in pairs]
-    if sealed.coverage != found.coverage:
-        texts.append(
-            f"answered pictures: the certificate counts {sealed.coverage}, the data {found.coverage}"
-        )
-    if sealed.false_alarms != found.false_alarms:
-        texts.append(
-            f"false alarms: the certificate counts {sealed.false_alarms.count} of {sealed.false_alarms.n}, the "
-            f"data {found.false_alarms.count} of {found.false_alarms.n}"
-        )
-    left = (sealed.n_unknown_left_out, sealed.n_ambiguous_left_out)
-    if left != (found.n_unknown_left_out, found.n_ambiguous_left_out):
-        texts.append("other pictures are left out as unknown or ambiguous than the certificate says")
-    return [text for text in texts if text]
+def _same(sealed: Any, found: Any, key: str, tolerance: float) -> bool:
+    if not (_is_real(sealed) and _is_real(found)):
+        return bool(sealed == found)
+    if LOGITS & set(key.split(".")):
+        return math.isclose(sealed, found, rel_tol=_RELATIVE, abs_tol=tolerance)
+    return math.isclose(sealed, found, rel_tol=_RELATIVE)
 
 
-def _claim_difference(ours: Claim, theirs: Claim) -> str:
-    if (ours.events, ours.n, ours.n_groups, ours.outcomes) == (
-        theirs.events,
-        theirs.n,
-        theirs.n_groups,
-        theirs.outcomes,
-    ):
-        return ""
-    return (
-        f"{ours.risk}: the certificate counts {ours.events} of {ours.n} (of {ours.n_groups} groups), the data "
-        f"{theirs.events} of {theirs.n} (of {theirs.n_groups})"
-    )
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _refit_differences(
-    policy: AnyPolicy, certificate: Certificate, select: Scores, calib: Scores, tolerance: float
-) -> list[str]:
-    again = fit_policy(
-        policy.settings,
-        select,
-        calib,
-        split_sha256=certificate.split_sha256,
-        dataset_sha256=certificate.dataset_sha256,
-        statistics=policy.statistics if isinstance(policy, GatePolicy) else None,
-    )
-    if again.certificate is None:
-        return [f"fitting the policy again certifies nothing: {again.refusal}"]
-    sealed, found = policy_to_json(policy), policy_to_json(again)
-    walks = [
-        walk and (walk.parameter, len(walk.sequence), walk.start, walk.passed, walk.chosen)
-        for walk in (certificate.walk, again.certificate.walk)
-    ]
-    walked = [f"walking the rules again gives {walks[1]}, not {walks[0]}"] if walks[0] != walks[1] else []
-    return walked + [
-        f"fitting the policy again gives {key} = {found[key]}, not {sealed[key]}"
-        for key in ("t_lo", "t_hi", "none_below", "roadwork_from", "band", "tau", "decision")
-        if key in sealed and not _close(sealed[key], found[key], tolerance)
-    ]
-
-
-def _close(sealed: object, found: object, tolerance: float) -> bool:
-    if sealed is None or found is None:
-        return sealed is found
-    return bool(np.allclose(np.asarray(sealed, float), np.asarray(found, float), rtol=0.0, atol=tolerance))
-
-
-def _tolerance(predictor: Predictor) -> float:
-    tolerances = predictor.bundle.golden.tolerances
-    return float(tolerances[predictor.bundle.manifest.serving.precision])
+def _brief(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def _scored(

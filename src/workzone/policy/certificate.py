@@ -6,13 +6,30 @@ p-value are stored when they are re-derived: so that a changed count is noticed,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from workzone.policy.betting import Outcome
 from workzone.policy.risks import RISKS, Risk, risk_title
 from workzone.policy.settings import Counting
 from workzone.policy.strict_json import STRICT
+
+ASSUMPTION = (
+    "calibration groups are drawn independently of one another, and new groups in the same way from the same "
+    "places, cameras and conditions; elsewhere the promise is void until certified there"
+)
+COUNT_UNITS: Mapping[Counting, str] = MappingProxyType(
+    {
+        Counting.ONE_PER_GROUP: (
+            "one picture of the population per group, chosen by sha256(split | group | sample id), never by "
+            "score or seed"
+        ),
+        Counting.ALL_FRAMES: "groups, each with the shares of its pictures that count and that are events",
+    }
+)
+"""The words that a certificate must have: changed ones are refused like changed counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +110,13 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class NoiseRow:
-    """The bound if so many calibration labels were wrong, each in the worst way."""
+    """What is left if so many calibration labels were wrong, each hiding an error at every rule."""
 
     wrong_labels: int
     bound: float
+    """At the rule that is used."""
     holds: bool
-    """Whether the bound is still at most alpha."""
+    """Whether the bound is still at most alpha, and the walk would still have reached this rule."""
 
     __pydantic_config__ = STRICT
 

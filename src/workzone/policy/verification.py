@@ -15,6 +15,8 @@ from workzone.core.errors import BundleError, ConfigError
 from workzone.policy.betting import Outcome, betting_p_value, betting_upper
 from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
 from workzone.policy.certificate import (
+    ASSUMPTION,
+    COUNT_UNITS,
     EVERYTHING_DEFERRED,
     EVERYTHING_ROADWORK,
     Certificate,
@@ -82,6 +84,9 @@ def verify_certificate(certificate: Certificate) -> None:
     _check(0.0 < certificate.delta < 1.0, "delta", f"{certificate.delta} is not in (0, 1)")
     risks = [claim.risk for claim in certificate.claims]
     _check(1 <= len(risks) <= 2 and len(set(risks)) == len(risks), "claims", "not one risk, or two different")
+    _check(certificate.assumption == ASSUMPTION, "assumption", "it is not the assumption of any certificate")
+    words = COUNT_UNITS[certificate.counting]
+    _check(certificate.count_unit == words, "count_unit", f"it is not that of '{certificate.counting}'")
     _check_coverage(certificate)
     _check_walk(certificate)
     for number, claim in enumerate(certificate.claims):
@@ -122,6 +127,7 @@ def _check_claim(certificate: Certificate, claim: Claim, key: str) -> None:
     _check_derived(f"{key}.bound", claim.bound, claim_bound(claim, kind, delta))
     _check_derived(f"{key}.p_value", claim.p_value, claim_p_value(claim, kind))
     _check_exceedance(claim, kind, key)
+    _check_restated(claim, kind, delta, f"{key}.ambiguous_as_positives")
     above = claim.bound > claim.alpha * (1 + _TOLERANCE)
     _check(not above, f"{key}.bound", f"{claim.bound} is above alpha = {claim.alpha}")
     if claim.p_value is not None:
@@ -129,9 +135,20 @@ def _check_claim(certificate: Certificate, claim: Claim, key: str) -> None:
     rows = tuple(noise_row(claim, kind, delta, m) for m in NOISE_ROWS)
     _check(len(rows) == len(claim.label_noise), f"{key}.label_noise", "rows are missing")
     for row, stated in zip(rows, claim.label_noise, strict=True):
-        same = (row.wrong_labels, row.holds) == (stated.wrong_labels, stated.holds)
+        # whether the walk would still reach the rule takes the data; that it holds takes at least the bound
+        same = row.wrong_labels == stated.wrong_labels and (row.holds or not stated.holds)
         _check(same, f"{key}.label_noise", f"row {stated.wrong_labels} does not follow")
         _check_derived(f"{key}.label_noise", stated.bound, row.bound)
+
+
+def _check_restated(claim: Claim, kind: str, delta: float, key: str) -> None:
+    other = claim.ambiguous_as_positives
+    if other is None:
+        return
+    _check(0 <= other.events <= other.n, key, f"{other.events} of {other.n} are no counts")
+    _check(not other.holds or other.bound <= claim.alpha * (1 + _TOLERANCE), key, "its bound is above alpha")
+    if kind == "pac" and not claim.outcomes:
+        _check_derived(key, other.bound, clopper_pearson_upper(other.events, other.n, delta))
 
 
 def _check_exceedance(claim: Claim, kind: str, key: str) -> None:
