@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workzone.cli.console import emit_json, out
 from workzone.core.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from workzone.calibration.plan import CertificatePlan
+    from workzone.policy.risks import Risk
 
 app = typer.Typer(help="Plan ahead.", no_args_is_help=True)
 
@@ -43,8 +47,6 @@ def certificate(
     """How many labelled groups a certificate takes."""
     from dataclasses import asdict
 
-    from rich.table import Table
-
     from workzone.calibration.plan import plan_certificate
     from workzone.policy.risks import RISKS, Risk, risk_title
     from workzone.policy.settings import Counting
@@ -69,8 +71,17 @@ def certificate(
     if json:
         emit_json({"risk": risk, **asdict(plan)})
         return
-    how = "on average" if average else f"with confidence {1 - delta:g}"
-    table = Table(title=f"To certify a {risk_title(risk)} of at most {alpha:g} {how}")
+    _print_plan(plan, risk, all_frames=all_frames)
+
+
+def _print_plan(plan: CertificatePlan, risk: Risk, *, all_frames: bool) -> None:
+    from rich.table import Table
+
+    from workzone.policy.risks import RISKS, risk_title
+
+    average, title, definition = plan.kind == "average", risk_title(risk), RISKS[risk]
+    how = "on average" if average else f"with confidence {1 - plan.delta:g}"
+    table = Table(title=f"To certify a {title} of at most {plan.alpha:g} {how}")
     headings = ("groups in error", "groups that must count", "chance of no more errors")
     for heading in (*headings, "chance of a rule above alpha") if average else headings:
         table.add_column(heading, justify="right")
@@ -78,7 +89,6 @@ def certificate(
         above = () if row.exceedance is None else (f"{row.exceedance:.0%}",)
         table.add_row(str(row.misses), str(row.groups_needed), f"{row.power:.0%}", *above)
     out.print(table)
-    definition = RISKS[risk]
     out.print(
         f"Counted are groups with a {definition.population_words}, {definition.counted_words.removeprefix('of ')}."
     )
@@ -89,11 +99,11 @@ def certificate(
         )
     else:
         out.print(
-            f"A policy whose {risk_title(risk)} is {expected_miss:g} is certified with a chance of "
-            f"{plan.power:.0%} by {plan.groups_for_power} counted groups."
+            f"A policy whose {title} is {plan.expected_miss:g} is certified with a chance of {plan.power:.0%} by "
+            f"{plan.groups_for_power} counted groups."
         )
-    if answered < 1.0:
-        out.print(f"Where {answered:.0%} of the groups will count, label {plan.groups_to_label}.")
+    if plan.answered < 1.0:
+        out.print(f"Where {plan.answered:.0%} of the groups will count, label {plan.groups_to_label}.")
     if all_frames:
         out.print(
             "Planned for groups that are wholly right or wholly in error; groups in part in error cost less."
