@@ -22,6 +22,7 @@ TIMED: Mapping[str, str] = {
     "cache": "benchmarks.cache",
     "startup": "benchmarks.startup",
     "certify": "benchmarks.certify",
+    "backends": "benchmarks.backends",
 }
 """Name → module with `run(repeats) -> list[Result]`."""
 TABLES: Mapping[str, str] = {"promise": "benchmarks.promise", "tightness": "benchmarks.tightness"}
@@ -36,6 +37,8 @@ def main() -> None:
         _parser().error(f"unknown: {', '.join(sorted(unknown))}")
     if arguments.repeats < 1 or arguments.redraws < 1:
         _parser().error("--repeats and --redraws are at least 1")
+    if arguments.only and arguments.names != ["promise"]:
+        _parser().error("--only is for 'promise'")
     for name in arguments.names or list(TIMED):
         described = machine()  # its load before the benchmark adds its own
         document: dict[str, Any] = {"machine": described}
@@ -43,6 +46,9 @@ def main() -> None:
             results: list[Result] = import_module(TIMED[name]).run(arguments.repeats)
             _print_ratios(results)
             document["results"] = as_json(results)
+        elif arguments.only:
+            written = json.loads((arguments.out / f"{name}.json").read_text())
+            document |= import_module(TABLES[name]).rerun(arguments.redraws, arguments.only, written)
         else:
             document |= import_module(TABLES[name]).run(arguments.redraws, arguments.scores)
         arguments.out.mkdir(parents=True, exist_ok=True)
@@ -56,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=REPEATS, help="timed calls of each alternative")
     parser.add_argument("--redraws", type=int, default=REDRAWS, help="simulated calibration sets of a row")
     parser.add_argument("--scores", type=Path, help="a finished run, whose predictions `tightness` adds")
+    only = (
+        "cells of `promise` whose description has this text, such as UnequalGroups; the other rows are kept"
+    )
+    parser.add_argument("--only", action="append", metavar="TEXT", help=only)
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
     return parser
 

@@ -11,114 +11,17 @@ takes from a large sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
+from benchmarks.shapes import SHAPES
 from workzone.calibration.groups import Grouped
 from workzone.policy.risks import Population, Risk
 
 F64 = NDArray[np.float64]
-
-_STEP = 0.25
-"""Of the rounded scores."""
-_SKEW = 0.6
-_REGIONS = (-1.0, 1.0)
-_MASSES = ((0.70, 0.25, 0.05), (0.041, 0.219, 0.74))
-"""Of `three_steps`: shares of a class below, between and above the regions' edges; row 1 is road work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How a class's scores are distributed.
-
-    Attributes:
-        scores: (latent [N] of law N(0, 1), class 0 or 1) → scores [N], rising in the latent.
-        below: (thresholds [J], class) → P(score < threshold), [J].
-    """
-
-    scores: Callable[[F64, int], F64]
-    below: Callable[[F64, int], F64]
-
-
-def _mean(label: int) -> float:
-    return 2.2 if label else -1.2
-
-
-def _normal(latent: F64, label: int) -> F64:
-    return _mean(label) + 1.3 * latent
-
-
-def _normal_below(t: F64, label: int) -> F64:
-    return np.asarray(ndtr((t - _mean(label)) / 1.3), dtype=np.float64)
-
-
-def _heavy(latent: F64, label: int) -> F64:
-    """Student's t of two degrees of freedom: infinite variance, and a quantile function in closed form."""
-    low, high = ndtr(latent), ndtr(-latent)
-    t: F64 = _mean(label) + 0.6 * (low - high) / np.sqrt(2.0 * low * high)
-    return t
-
-
-def _heavy_below(t: F64, label: int) -> F64:
-    x = np.clip((t - _mean(label)) / 0.6, -1e100, 1e100)  # its square stays finite where t is not
-    below: F64 = 0.5 + 0.5 * x / np.sqrt(2.0 + x**2)
-    return below
-
-
-def _skewed(latent: F64, label: int) -> F64:
-    """Log-normal, turned round: the long tail lies on the low side, where the misses are."""
-    return _mean(label) - 1.1 * np.expm1(-_SKEW * latent) / _SKEW
-
-
-def _skewed_below(t: F64, label: int) -> F64:
-    inside = 1.0 - _SKEW * (t - _mean(label)) / 1.1
-    with np.errstate(divide="ignore"):
-        return np.asarray(ndtr(-np.log(np.maximum(inside, 0.0)) / _SKEW), dtype=np.float64)
-
-
-def _rounded(latent: F64, label: int) -> F64:
-    return _STEP * np.round(_normal(latent, label) / _STEP)
-
-
-def _rounded_below(t: F64, label: int) -> F64:
-    return _normal_below(_STEP * (np.ceil(t / _STEP) - 0.5), label)
-
-
-def _three_steps(latent: F64, label: int) -> F64:
-    """Three regions, within each of which both classes look alike: all that a score tells is the region."""
-    low, middle, high = _MASSES[label]
-    below, above = ndtr(latent), ndtr(-latent)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        left = _REGIONS[0] + np.log(below / low)
-        right = _REGIONS[1] - np.log(above / high)
-    between = _REGIONS[0] + (_REGIONS[1] - _REGIONS[0]) * (below - low) / middle
-    score: F64 = np.where(below < low, left, np.where(above <= high, right, between))
-    return score
-
-
-def _three_steps_below(t: F64, label: int) -> F64:
-    low, middle, high = _MASSES[label]
-    left = low * np.exp(np.minimum(t - _REGIONS[0], 0.0))
-    between = middle * np.clip((t - _REGIONS[0]) / (_REGIONS[1] - _REGIONS[0]), 0.0, 1.0)
-    right = -high * np.expm1(-np.maximum(t - _REGIONS[1], 0.0))
-    total: F64 = left + between + right
-    return total
-
-
-SHAPES: Mapping[str, Shape] = MappingProxyType(
-    {
-        "normal": Shape(_normal, _normal_below),
-        "heavy": Shape(_heavy, _heavy_below),
-        "skewed": Shape(_skewed, _skewed_below),
-        "ties": Shape(_rounded, _rounded_below),
-        "three_steps": Shape(_three_steps, _three_steps_below),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,11 +49,21 @@ class Scored:
     correlation: float = 0.0
     prevalence: float = 0.5
 
+    @property
+    def words(self) -> str:
+        """The population in words."""
+        return _in_words(self.shape, self.frames, self.correlation)
+
+    @property
+    def group_shares(self) -> dict[Population, float]:
+        """Share of groups that have a picture of each population."""
+        return _one_class_shares(self.prevalence)
+
     def draw(self, generator: np.random.Generator, n_groups: int) -> Sample:
         """Return the pictures of so many groups."""
         of_group = (generator.random(n_groups) < self.prevalence).astype(np.int8)
         labels = np.repeat(of_group, self.frames)
-        latent = _latents(generator, n_groups, self.frames, self.correlation)
+        latent = latents(generator, n_groups, self.frames, self.correlation)
         scores = SHAPES[self.shape].scores
         logits = np.where(labels == 1, scores(latent, 1), scores(latent, 0))
         return Sample(logits, np.zeros((len(labels), 0), np.float32), in_groups(labels, self.frames))
@@ -199,11 +112,21 @@ class TwoFeatures:
     correlation: float = 0.0
     prevalence: float = 0.5
 
+    @property
+    def words(self) -> str:
+        """The population in words."""
+        return _in_words("two features", self.frames, self.correlation)
+
+    @property
+    def group_shares(self) -> dict[Population, float]:
+        """Share of groups that have a picture of each population."""
+        return _one_class_shares(self.prevalence)
+
     def draw(self, generator: np.random.Generator, n_groups: int) -> Sample:
         """Return the pictures of so many groups."""
         of_group = (generator.random(n_groups) < self.prevalence).astype(np.int8)
         labels = np.repeat(of_group, self.frames)
-        score, difficulty = (_latents(generator, n_groups, self.frames, self.correlation) for _ in range(2))
+        score, difficulty = (latents(generator, n_groups, self.frames, self.correlation) for _ in range(2))
         logits = np.where(labels == 1, 2.2, -1.2) + np.exp(0.5 * difficulty) * score
         noise = generator.normal(size=(len(labels), 2)) * (1.0, 0.3)
         features = noise + np.column_stack([2.0 * labels - 1.0, difficulty])
@@ -232,9 +155,15 @@ def in_groups(labels: NDArray[np.int8], frames: int) -> Grouped:
     Frames of a group are exchangeable, so its first is as good a choice as that of a hash.
     """
     n_groups = len(labels) // frames
-    first = np.arange(n_groups, dtype=np.intp) * frames
-    chosen = {population: first[population.members(labels[first])] for population in Population}
-    groups = np.repeat(np.arange(n_groups, dtype=np.intp), frames)
+    return of_groups(labels, np.repeat(np.arange(n_groups, dtype=np.intp), frames), n_groups)
+
+
+def of_groups(labels: NDArray[np.int8], groups: NDArray[np.intp], n_groups: int) -> Grouped:
+    """Return pictures [N] whose group numbers rise; the first of a population stands for its group."""
+    chosen = {}
+    for population in Population:
+        rows = np.flatnonzero(population.members(labels))
+        chosen[population] = rows[np.flatnonzero(np.diff(groups[rows], prepend=-1))]
     return Grouped(labels, groups, n_groups, MappingProxyType(chosen))
 
 
@@ -243,7 +172,8 @@ def ungrouped(grouped: Grouped) -> Grouped:
     return in_groups(grouped.labels, 1)
 
 
-def _latents(generator: np.random.Generator, n_groups: int, frames: int, correlation: float) -> F64:
+def latents(generator: np.random.Generator, n_groups: int, frames: int, correlation: float) -> F64:
+    """Return N(0, 1) latents [n_groups * frames], group after group, correlated within a group."""
     own = generator.normal(size=(n_groups, frames))
     if frames == 1 or correlation == 0.0:
         return own.ravel()
@@ -252,9 +182,10 @@ def _latents(generator: np.random.Generator, n_groups: int, frames: int, correla
     return mixed.ravel()
 
 
-def words(population: Scored | TwoFeatures) -> str:
-    """Return a population in words."""
-    shape = "two features" if isinstance(population, TwoFeatures) else population.shape.replace("_", " ")
-    if population.frames == 1:
-        return f"{shape}, single pictures"
-    return f"{shape}, {population.frames} frames, ρ = {population.correlation:g}"
+def _in_words(shape: str, frames: int, correlation: float) -> str:
+    what = shape.replace("_", " ")
+    return f"{what}, single pictures" if frames == 1 else f"{what}, {frames} frames, ρ = {correlation:g}"
+
+
+def _one_class_shares(prevalence: float) -> dict[Population, float]:
+    return {Population.POSITIVES: prevalence, Population.NEGATIVES: 1.0 - prevalence, Population.ALL: 1.0}

@@ -2,101 +2,131 @@
 
 A `pac` certificate may be wrong in at most δ of the calibration draws; an `average` one bounds the mean risk
 over them. Every row draws a calibration set anew, again and again, from a known population. The naive rows
-are there so that the simulation is seen to be able to fail.
+are there so that the simulation is seen to be able to fail; the printed ones try what stands beside a promise.
 
 `python -m benchmarks promise --redraws 2000` writes `benchmarks/results/promise.json` and prints the tables of
-docs/guarantee.md.
+docs/guarantee.md; `--only TEXT` simulates the cells whose description has the text, and keeps the other rows.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.averages import draw_averages
-from benchmarks.naive import TwoFree, last_below
-from benchmarks.populations import Sample, Scored, TwoFeatures, ungrouped, words
-from benchmarks.promise_cells import AverageCell, Cell, TwoFreeCell, average_cells, naive_cells, pac_cells
-from benchmarks.promise_tables import AverageRow, PacRow, allowed_share, markdown
-from benchmarks.redraws import (
-    SELECT_GROUPS,
-    Family,
-    as_scores,
-    freeze_gate,
-    freeze_selective,
-    freeze_threshold,
-    freeze_upper,
-    frozen_plan,
-    walked,
+from benchmarks.naive import TwoFree
+from benchmarks.populations import Scored
+from benchmarks.printed import simulate_printed
+from benchmarks.promise_cells import (
+    AverageCell,
+    Cell,
+    TwoFreeCell,
+    average_cells,
+    naive_average_cells,
+    naive_cells,
+    pac_cells,
+    printed_cells,
 )
+from benchmarks.promise_tables import AverageRow, PacRow, PrintedRow, allowed_share, markdown
+from benchmarks.redraws import SELECT_GROUPS, as_scores
+from benchmarks.trials import BETA, SEED, Trial, draws_of, select_of
 from workzone.calibration.threshold import freeze_upper_threshold
-from workzone.calibration.walk import walk
+from workzone.core.errors import ConfigError
 from workzone.policy.risks import Risk
-from workzone.policy.settings import (
-    ConformalMethod,
-    ConformalSettings,
-    Counting,
-    GateSettings,
-    RiskLimit,
-    ThresholdSettings,
-)
+from workzone.policy.settings import ConformalMethod, ConformalSettings, Counting, RiskLimit
 
-SEED = 41
-EDGE = 1.02
-"""By how much the true risk is above a limit that no rule keeps."""
-BETA = 0.05
-GRID = 200
 TWO_FREE_GRID, TWO_FREE_SELECT = 400, 5000
 """Points in either direction, and pictures they are quantiles of: a coarse grid is safer by accident."""
+
+AnyCell = Cell | TwoFreeCell | AverageCell
+Row = dict[str, Any]
+PARTS: Mapping[str, Callable[[], Iterable[AnyCell]]] = MappingProxyType(
+    {
+        "pac": pac_cells,
+        "average": average_cells,
+        "naive": naive_cells,
+        "naive_average": naive_average_cells,
+        "printed": printed_cells,
+    }
+)
+"""Name of a table → its cells."""
+_MEASURED = frozenset(
+    {
+        "certified", "wrong", "allowed", "reach", "coverage", "mean_risk", "standard_error",
+        "above_limit", "above_bound", "alarms_above_bound", "as_expected",
+    }
+)  # fmt: skip
+"""What a row found; the rest says what was tried."""
 
 
 def run(redraws: int, _scores: Path | None = None) -> dict[str, Any]:
     """Simulate every cell, print the tables as Markdown, and return them as JSON."""
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for name, rows in (
-        ("pac", _pac_rows(pac_cells(), redraws)),
-        ("average", _average_rows(redraws)),
-        ("naive", _pac_rows(naive_cells(), redraws)),
-    ):
-        tables[name] = [_rounded(asdict(row)) | {"as_expected": row.as_expected} for row in rows]
-        print(f"{markdown(name, tables[name])}\n", flush=True)
-        for row in tables[name]:
+    return _document(redraws, {name: _rows(name, list(cells()), redraws) for name, cells in PARTS.items()})
+
+
+def rerun(redraws: int, only: Sequence[str], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Simulate the cells whose table and description have one of the texts; keep the other rows.
+
+    Raises:
+        ConfigError: The rows that are there had another number of redraws.
+    """
+    if document["redraws"] != redraws:
+        raise ConfigError(
+            f"The rows to keep had {document['redraws']} redraws, not {redraws}: ask for as many, or for all."
+        )
+    tables = {}
+    for name, cells in PARTS.items():
+        some = [cell for cell in cells() if any(text in f"{name} {cell}" for text in only)]
+        tables[name] = merged(document.get(name, []), _rows(name, some, redraws))
+    return _document(redraws, tables)
+
+
+def merged(kept: Iterable[Row], new: Iterable[Row]) -> list[Row]:
+    """Return the rows with the new ones in the place of those of the same cell, or at the end."""
+    rows = {tuple(row[key] for key in sorted(row.keys() - _MEASURED)): row for row in (*kept, *new)}
+    return list(rows.values())
+
+
+def _document(redraws: int, tables: Mapping[str, list[Row]]) -> dict[str, Any]:
+    for name, rows in tables.items():
+        print(f"{markdown(name, rows)}\n", flush=True)
+        for row in rows:
             if not row["as_expected"]:
                 print(f"NOT AS EXPECTED: {row}\n", flush=True)
     return {"redraws": redraws, "seed": SEED, **tables}
 
 
+def _rows(name: str, cells: Iterable[AnyCell], redraws: int) -> list[Row]:
+    found = (row for cell in cells for row in _simulated(name, cell, redraws))
+    return [_rounded(asdict(row)) | {"as_expected": row.as_expected} for row in found]
+
+
+def _simulated(name: str, cell: AnyCell, redraws: int) -> Iterator[PacRow | AverageRow | PrintedRow]:
+    if isinstance(cell, AverageCell):
+        yield from simulate_average(cell, redraws)
+    elif isinstance(cell, TwoFreeCell):
+        yield simulate_two_free(cell, redraws)
+    else:
+        yield simulate_printed(cell, redraws) if name == "printed" else simulate(cell, redraws)
+
+
 def simulate(cell: Cell, redraws: int) -> PacRow:
     """Freeze the population's rules once, then certify on so many draws."""
-    family, generator = _frozen(cell.policy, cell.population), _draws_of(cell.population)
-    limits = [_limit(family, risk, alpha) for risk, alpha in cell.limits]
-    population = cell.population
-    plan = frozen_plan(family, limits, cell.delta, cell.groups, population.prevalence)
-
-    def certify(sample: Sample) -> int | None:
-        if cell.way == "last below":
-            return last_below(family.path_of(sample), sample.grouped, limits[0], cell.delta)
-        if cell.way == "frames as groups":
-            naive = ungrouped(sample.grouped)
-            return walk(family.path_of(sample), naive, limits, cell.delta, Counting.ONE_PER_GROUP, plan)
-        return walked(family, sample, limits, cell.delta, cell.counting, plan)
-
-    found = [certify(population.draw(generator, cell.groups)) for _ in range(redraws)]
-    rules = np.array([index for index in found if index is not None], dtype=np.intp)
+    trial = Trial.of(cell)
+    family, limits = trial.family, trial.limits
+    rules = np.array([index for _, index in trial.draws(redraws) if index is not None], dtype=np.intp)
     broken = np.zeros(len(family.coverage), dtype=np.bool_)
     for limit in limits:
         broken |= family.risks(limit.risk) > limit.alpha
     return PacRow(
-        policy=cell.policy,
-        population=words(population),
-        limits=" and ".join(f"{limit.risk} ≤ {limit.alpha:.3g}" for limit in limits),
+        policy=trial.policy,
+        population=cell.population.words,
+        limits=trial.promise,
         counting=str(cell.counting),
         way=cell.way,
         groups=cell.groups,
@@ -105,7 +135,9 @@ def simulate(cell: Cell, redraws: int) -> PacRow:
         certified=len(rules) / redraws,
         wrong=float(broken[rules].sum()) / redraws,
         allowed=allowed_share(cell.delta, redraws),
-        reach=max(float(family.risks(limit.risk)[plan.start :].max()) / limit.alpha for limit in limits),
+        reach=max(
+            float(family.risks(limit.risk)[trial.plan.start :].max()) / limit.alpha for limit in limits
+        ),
         coverage=float(family.coverage[rules].mean()) if len(rules) else None,
         expected=cell.expected,
     )
@@ -113,8 +145,8 @@ def simulate(cell: Cell, redraws: int) -> PacRow:
 
 def simulate_two_free(cell: TwoFreeCell, redraws: int) -> PacRow:
     """Let both thresholds be chosen on each draw."""
-    generator = _draws_of(cell.population)
-    select = cell.population.draw(_select_of(cell.population), TWO_FREE_SELECT)
+    generator = draws_of(cell.population)
+    select = cell.population.draw(select_of(cell.population), TWO_FREE_SELECT)
     rules = TwoFree.over(cell.population, select, TWO_FREE_GRID, cell.misses, cell.alarms)
     unsafe = rules.unsafe()
     wrong, coverage = 0, []
@@ -132,7 +164,7 @@ def simulate_two_free(cell: TwoFreeCell, redraws: int) -> PacRow:
         limits += f" and {Risk.FALSE_ALARM_RATE} ≤ {cell.alarms:g}"
     return PacRow(
         policy="threshold",
-        population=words(cell.population),
+        population=cell.population.words,
         limits=limits,
         counting=str(Counting.ONE_PER_GROUP),
         way=f"both thresholds free, {'the widest rule' if cell.user == 'widest' else 'any rule'} that passes",
@@ -150,67 +182,34 @@ def simulate_two_free(cell: TwoFreeCell, redraws: int) -> PacRow:
 
 def simulate_average(cell: AverageCell, redraws: int) -> Iterator[AverageRow]:
     """Fit the conformal policy on so many draws; yield a row for each of its risks."""
-    risks = [Risk.COMMITTED_MISS_RATE]
-    if cell.method is ConformalMethod.SETS:
-        risks.append(Risk.FALSE_ALARM_RATE)
-    settings = ConformalSettings(cell.method, tuple(RiskLimit(risk, cell.alpha) for risk in risks), beta=BETA)
-    select = as_scores(cell.population.draw(_select_of(cell.population), SELECT_GROUPS))
+    limits = [RiskLimit(Risk.COMMITTED_MISS_RATE, cell.alpha)]
+    alarms = cell.alpha if cell.method is ConformalMethod.SETS else cell.alarms
+    if alarms is not None:
+        limits.append(RiskLimit(Risk.FALSE_ALARM_RATE, alarms))
+    settings = ConformalSettings(cell.method, tuple(limits), beta=BETA)
+    select = as_scores(cell.population.draw(select_of(cell.population), SELECT_GROUPS))
     t_hi = freeze_upper_threshold(select, BETA)
-    draws = draw_averages(settings, cell.population, cell.groups, redraws, t_hi, _draws_of(cell.population))
-    for risk in risks:
-        true = draws.risks(cell.population, risk)
+    generator, alike = draws_of(cell.population), cell.pictures_alike
+    draws = draw_averages(
+        settings, cell.population, cell.groups, redraws, t_hi, generator, pictures_alike=alike
+    )
+    equal = isinstance(cell.population, Scored)
+    policy = str(cell.method) + (" of two risks" if cell.alarms is not None else "")
+    for limit in limits:
+        true = draws.risks(cell.population, limit.risk)
         yield AverageRow(
-            policy=str(cell.method),
-            population=words(cell.population),
-            risk=str(risk),
-            alpha=cell.alpha,
+            policy=f"{policy}, every picture weighs the same" if alike else policy,
+            population=cell.population.words,
+            risk=str(limit.risk),
+            alpha=limit.alpha,
             groups=cell.groups,
             redraws=redraws,
             mean_risk=float(true.mean()),
             standard_error=float(true.std() / np.sqrt(redraws)),
-            wrong=float(np.mean(true > cell.alpha)),
+            wrong=float(np.mean(true > limit.alpha)),
             coverage=float(cell.population.coverage(draws.t_lo, draws.t_hi).mean()),
+            expected="holds" if not alike else "harmless" if equal else "fails",
         )
-
-
-def _pac_rows(cells: Iterator[Cell] | Iterator[Cell | TwoFreeCell], redraws: int) -> Iterator[PacRow]:
-    for cell in cells:
-        yield simulate(cell, redraws) if isinstance(cell, Cell) else simulate_two_free(cell, redraws)
-
-
-def _average_rows(redraws: int) -> Iterator[AverageRow]:
-    for cell in average_cells():
-        yield from simulate_average(cell, redraws)
-
-
-@lru_cache(maxsize=1)  # cells of one population follow one another; the gate's truth takes a second
-def _frozen(policy: str, population: Scored | TwoFeatures) -> Family:
-    generator = _select_of(population)
-    if isinstance(population, TwoFeatures):
-        return freeze_gate(population, GateSettings(), generator)
-    if policy == "scrc":
-        some = (RiskLimit(Risk.SELECTIVE_FNR, 0.05),)  # the limits play no part in what is frozen
-        return freeze_selective(population, ConformalSettings(ConformalMethod.SCRC, some), generator)
-    if policy == "upper":
-        return freeze_upper(population, GRID, generator)
-    return freeze_threshold(population, ThresholdSettings(beta=BETA, grid_size=GRID), generator)
-
-
-def _select_of(population: Scored | TwoFeatures) -> np.random.Generator:
-    """Return the generator of the one draw of `select` that a population's rules are frozen on."""
-    return np.random.default_rng((SEED, 0, zlib.crc32(words(population).encode())))
-
-
-def _draws_of(population: Scored | TwoFeatures) -> np.random.Generator:
-    """Return the generator of the calibration draws: the same for all that is certified of a population."""
-    return np.random.default_rng((SEED, 1, zlib.crc32(words(population).encode())))
-
-
-def _limit(family: Family, risk: Risk, alpha: float | None) -> RiskLimit:
-    if alpha is not None:
-        return RiskLimit(risk, alpha)
-    true: NDArray[np.float64] = family.risks(risk)
-    return RiskLimit(risk, float(true.min()) / EDGE)
 
 
 def _rounded(row: dict[str, Any]) -> dict[str, Any]:

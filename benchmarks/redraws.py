@@ -8,13 +8,14 @@ the rule that `fit_policy` would have certified is tested.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.populations import Sample, Scored, TwoFeatures
+from benchmarks.unequal_groups import UnequalGroups
 from workzone.calibration.conformal import freeze_selection
 from workzone.calibration.gate import fit_gate
 from workzone.calibration.path import Path, falling_path, rising_path
@@ -75,7 +76,7 @@ def as_scores(sample: Sample, prefix: str = "p") -> Scores:
 
 
 def freeze_threshold(
-    population: Scored, settings: ThresholdSettings, generator: np.random.Generator
+    population: Scored | UnequalGroups, settings: ThresholdSettings, generator: np.random.Generator
 ) -> Family:
     """Freeze t_hi and the grid of t_lo."""
     select = population.draw(generator, SELECT_GROUPS)
@@ -175,11 +176,14 @@ def feature_statistics(train: Sample) -> FeatureStatistics:
 
 
 def frozen_plan(
-    family: Family, limits: Sequence[RiskLimit], delta: float, n_groups: int, prevalence: float
+    family: Family,
+    limits: Sequence[RiskLimit],
+    delta: float,
+    n_groups: int,
+    group_shares: Mapping[Population, float],
 ) -> WalkPlan:
     """Choose the start (and stakes) on `select` for calibration draws of so many groups."""
-    share = {Population.POSITIVES: prevalence, Population.NEGATIVES: 1.0 - prevalence, Population.ALL: 1.0}
-    expected = [round(n_groups * share[RISKS[limit.risk].population]) for limit in limits]
+    expected = [round(n_groups * group_shares[RISKS[limit.risk].population]) for limit in limits]
     return plan_walk(family.path_of(family.select), family.select.grouped, expected, limits, delta)
 
 

@@ -28,7 +28,7 @@ class Rival(Protocol):
     """Finds a lower threshold on calibration pictures."""
 
     def __call__(self, logits: F64, labels: Labels) -> tuple[float, float]:
-        """Return (t_lo, t_hi); t_lo is -inf where nothing can be certified."""
+        """Return (t_lo, t_hi); t_lo is -inf where nothing can be certified, and then t_hi means nothing."""
 
 
 def mapie_single(

@@ -1,9 +1,10 @@
 """Not merely safe but tight: how much is answered at the same promise, beside MAPIE and crepes.
 
 Every contender gets the same scores, risk, limit, confidence and grid; what is frozen comes from one draw of
-`select`. Coverage is that on pictures that nobody fitted on. A run's own predictions can be added
-(`python -m benchmarks tightness --redraws 30 --scores RUN`): its `calib` and `test` groups are then split anew each
-time, which is a comparison of methods, not an evaluation of the run.
+`select`. Coverage is that of certified rules, on pictures that nobody fitted on; a draw that certifies nothing
+counts as 0, whoever's it is, because what is then done instead is not what is compared. A run's own predictions
+can be added (`python -m benchmarks tightness --redraws 30 --scores RUN`): its `calib` and `test` groups are then
+split anew each time, which is a comparison of methods, not an evaluation of the run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.averages import thresholds
-from benchmarks.populations import Sample, Scored, words
+from benchmarks.populations import Sample, Scored
 from benchmarks.promise_tables import markdown
 from benchmarks.redraws import SELECT_GROUPS, as_scores
 from benchmarks.rivals import F64, Rival, crepes_sets, mapie_pairs, mapie_single
@@ -70,9 +71,9 @@ class TightRow:
     certified: float
     """Share of redraws with a certificate."""
     coverage: float
-    """Mean share answered on test pictures; without a certificate, "none" is never said."""
+    """Mean share of test pictures that the certified rule answers; 0 where nothing was certified."""
     ahead: float
-    """Mean coverage of ours minus this one's, on the same draws."""
+    """Mean of ours minus this one's `coverage`, on the same draws."""
     standard_error: float
     """Of `ahead`."""
 
@@ -98,7 +99,7 @@ def synthetic(population: Scored) -> Source:
     """Return a population whose test pictures are many and always the same."""
     generator = np.random.default_rng(SEED)
     select, test = population.draw(generator, SELECT_GROUPS), population.draw(generator, TEST_GROUPS)
-    return Source(words(population), select, lambda g: (population.draw(g, CALIB_GROUPS), test))
+    return Source(population.words, select, lambda g: (population.draw(g, CALIB_GROUPS), test))
 
 
 def of_run(run_directory: Path) -> Source:
@@ -213,11 +214,16 @@ def compare_average(source: Source, redraws: int) -> list[TightRow]:
     return _rows(source.name, f"class-conditional sets, both classes {ALPHA:g}, average", found)
 
 
+def certified_coverage(results: Sequence[tuple[bool, float]]) -> F64:
+    """Return the answered share of each draw, [R]; 0 where nothing was certified, for every contender."""
+    return np.array([answered if held else 0.0 for held, answered in results])
+
+
 def _rows(source: str, promise: str, found: dict[str, list[tuple[bool, float]]]) -> list[TightRow]:
-    base = np.array([coverage for _, coverage in found["workzone"]])
+    base = certified_coverage(found["workzone"])
     rows = []
     for name, results in found.items():
-        coverage = np.array([answered for _, answered in results])
+        coverage = certified_coverage(results)
         ahead = base - coverage
         error = float(ahead.std(ddof=1) / np.sqrt(len(ahead))) if len(ahead) > 1 else 0.0
         certified = float(np.mean([held for held, _ in results]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.populations import SHAPES, Scored, TwoFeatures, exact_risk, in_groups, ungrouped
+from benchmarks.populations import Scored, TwoFeatures, exact_risk, in_groups, ungrouped
+from benchmarks.shapes import SHAPES
 
 from workzone.core.types import Verdict
 from workzone.policy.risks import Population, Risk, empirical_risk

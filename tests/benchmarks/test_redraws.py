@@ -15,6 +15,7 @@ from benchmarks.redraws import (
     freeze_threshold,
     walked,
 )
+from benchmarks.unequal_groups import UnequalGroups
 
 from workzone.calibration.fit import fit_policy
 from workzone.calibration.path import picture_counts
@@ -77,6 +78,12 @@ def test_a_threshold_redraw_is_what_the_fit_certifies(counting):
     assert same_end(settings, family, Scored(), "t_lo") > 0
 
 
+def test_a_redraw_of_unequal_groups_is_what_the_fit_certifies():
+    settings = ThresholdSettings(LIMITS, counting=Counting.ALL_FRAMES)  # the fit's one picture is a hash's
+    family = freeze_threshold(UnequalGroups(), settings, np.random.default_rng(1))
+    assert same_end(settings, family, UnequalGroups(), "t_lo") > 0
+
+
 def test_a_selective_redraw_is_what_the_fit_certifies():
     settings = ConformalSettings(ConformalMethod.SCRC, LIMITS)
     family = freeze_selective(Scored(), settings, np.random.default_rng(1))
@@ -114,6 +121,7 @@ def test_average_thresholds_are_what_the_fit_finds(frames):
     for settings in (
         ConformalSettings(ConformalMethod.SETS, errors),
         ConformalSettings(ConformalMethod.CRC, errors[:1]),
+        ConformalSettings(ConformalMethod.CRC, errors),
     ):
         if settings.method is ConformalMethod.SETS and frames > 1:
             continue  # the fit chooses a picture by hash, a redraw the first
@@ -127,6 +135,7 @@ def test_nothing_is_promised_to_too_few():
     sample = Scored().draw(np.random.default_rng(0), 40)
     assert thresholds(ConformalSettings(ConformalMethod.SETS, errors), sample, 0.0) == (-np.inf, np.inf)
     assert thresholds(ConformalSettings(ConformalMethod.CRC, errors[:1]), sample, 0.5) == (-np.inf, 0.5)
+    assert thresholds(ConformalSettings(ConformalMethod.CRC, errors), sample, 0.5) == (-np.inf, np.inf)
 
 
 def test_the_last_rule_below_need_not_follow_an_unbroken_row():

@@ -8,7 +8,7 @@ from benchmarks.averages import thresholds
 from benchmarks.populations import Scored
 from benchmarks.redraws import as_scores
 from benchmarks.rivals import crepes_sets, mapie_pairs, mapie_single
-from benchmarks.tightness import compare_pac, of_run, ours, synthetic
+from benchmarks.tightness import certified_coverage, compare_pac, of_run, ours, synthetic
 
 from workzone.calibration.threshold import freeze_thresholds
 from workzone.core.errors import ConfigError
@@ -40,6 +40,14 @@ def test_mapie_that_certifies_nothing_never_says_none():
     sample = population.draw(np.random.default_rng(3), 20)
     rival = mapie_single(Risk.SELECTIVE_FNR, 0.01, 0.05, np.linspace(-3.0, 1.0, 10), 1.0)
     assert rival(sample.logits, sample.grouped.labels) == (-np.inf, 1.0)
+
+
+def test_a_draw_without_a_certificate_counts_as_0_whoevers_it_is():
+    assert certified_coverage([(True, 0.8), (False, 0.5), (False, 0.0)]).tolist() == [0.8, 0.0, 0.0]
+    limits = ((Risk.SELECTIVE_FNR, 1e-4), (Risk.FALSE_ALARM_RATE, 0.1))  # too strict for 1,000 groups
+    rows = compare_pac(synthetic(Scored()), limits, 1)
+    assert len(rows) == 4
+    assert {(row.certified, row.coverage, row.ahead) for row in rows} == {(0.0, 0.0, 0.0)}
 
 
 def test_mapie_is_not_asked_for_what_it_was_not_told_of():
