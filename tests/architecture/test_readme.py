@@ -25,7 +25,7 @@ from workzone.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = {"make", "git", "pip", "python", "cd"}
+NOT_RUN = {"make", "git", "pip", "python", "cd", "cp"}
 """First words of commands that are left to people."""
 MOST_SEQUENCES = 48
 FEW_SEQUENCES = "12"

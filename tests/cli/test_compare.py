@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,24 @@ def test_what_is_not_shown_exits_with_3_and_says_what_could_have_been_seen(
     assert answer["b_is_better"] is False
     assert "not shown that B is better" in answer["statement"]
     assert answer["comparison"]["detectable"][0]["reason"]
+    assert answer["comparison"]["same_answers"] is True
+
+
+def test_a_stricter_policy_of_the_same_model_is_a_trade_with_exit_3(
+    invoke, colours, colour_bundle, colour_builders, tmp_path
+) -> None:
+    """B defers what A calls road work, right or wrong: fewer false alarms for less coverage."""
+    parts = colour_builders.make_parts(tmp_path / "parts")
+    stricter = replace(parts.policy, t_hi=1e6)
+    write_bundle(tmp_path / "strict", replace(parts, policy=stricter))
+    said = invoke(*fast(colour_bundle, tmp_path / "strict", colours.root, "--json"))
+    assert said.code == 3, said.err
+    answer = json.loads(said.out)
+    assert (answer["b_is_better"], answer["comparison"]["finding"]) == (False, "trade")
+    shown = {policy["name"]: policy["shown"] for policy in answer["comparison"]["policies"]}
+    assert (shown["false_alarm_rate"], shown["coverage"]) == ("better", "worse")
+    assert answer["statement"].startswith("A trade: B is better in false-alarm rate and worse in ")
+    assert "At probability 0.5 both give the same answer to every picture" in answer["statement"]
 
 
 def test_a_worse_bundle_exits_with_3_in_words_for_people(
@@ -106,7 +125,10 @@ def test_a_worse_bundle_exits_with_3_in_words_for_people(
     ):
         assert words in said.out
     assert "120 pictures of 60 groups of 'colours' (60 with road work, of 30 groups)." in said.out
-    assert "would have been shown with 80% chance" in said.out
+    words = " ".join(said.out.split())
+    assert "With 80% chance this comparison would have shown a true difference of 0." in words
+    assert "B's policy against A's" in words
+    assert "shown worse in coverage (-1.000" in words
     assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["b_is_better"] is False
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from workzone.calibration.fit import fit_policy
 from workzone.evaluation.answer import answer
-from workzone.evaluation.claims import percent, percent_range, walk_sentence
+from workzone.evaluation.claims import percent, percent_range, promise_sentences, walk_sentence
+from workzone.policy.risks import Risk
+from workzone.policy.settings import Objective, Prices
 
 ALL_KINDS = ("threshold", "frames", "two", "precision", "gate", "sets", "crc", "scrc")
 
@@ -44,8 +46,13 @@ def test_a_certificate_is_stated_with_its_counts(report, kinds):
     found = answer(with_rate(replace(report, policy=policy), 0.01, 0.0, 0.03))
     assert found.headline == "Certified: at most 5 % of the road work it answers is missed"
     assert "With 95 % confidence over the draw of the calibration groups, at most 5 %" in found.sentences[0]
-    assert f"Of {claim.n} calibration groups in which it answered road work" in found.sentences[0]
-    assert f"it missed {claim.events}; the exact upper bound is {percent(claim.bound)}" in found.sentences[0]
+    were = "not one was" if claim.events == 0 else "1 was" if claim.events == 1 else f"{claim.events} were"
+    assert (
+        f"Of {claim.n} calibration groups whose road work it answered (either way), {were} answered “none”, one "
+        f"picture counted in each; evidence at this rule: upper bound {percent(claim.bound)}."
+    ) in found.sentences[0]
+    assert "Only “at most 5 %” is promised" in found.sentences[0]
+    assert "cheapest" not in found.sentences[0]
     assert "void" in found.sentences[-1]
     assert found.warning is None
 
@@ -54,8 +61,48 @@ def test_groups_whose_frames_all_count_are_called_so(report, kinds):
     policy = kinds["frames"]
     (claim,) = policy.certificate.claims
     said = answer(replace(report, policy=policy)).sentences[0]
-    assert f"(all their pictures counted), {claim.events} held a miss" in said
-    assert "exact" not in said
+    assert f"(either way), {claim.events} held a miss, all pictures counted; evidence" in said
+
+
+@pytest.mark.parametrize(
+    ("risk", "events", "said"),
+    [
+        (
+            Risk.SELECTIVE_FNR,
+            6,
+            "groups whose road work it answered (either way), 6 were answered “none”, one",
+        ),
+        (
+            Risk.COMMITTED_MISS_RATE,
+            1,
+            "groups with road work (answered or deferred), 1 was answered “none”, one",
+        ),
+        (Risk.FALSE_OMISSION_RATE, 0, "groups that it answered “none”, not one showed road work, one"),
+        (
+            Risk.FALSE_ALARM_RATE,
+            2,
+            "groups without road work (answered or deferred), 2 were answered “road work”,",
+        ),
+        (
+            Risk.FALSE_DISCOVERY_RATE,
+            3,
+            "groups that it answered “road work”, 3 showed no road work, one picture",
+        ),
+    ],
+)
+def test_the_counts_of_each_risk_name_the_answer_that_was_wrong(kinds, risk, events, said):
+    certificate = kinds["threshold"].certificate
+    claim = replace(certificate.claims[0], risk=risk, events=events, n=245)
+    found = promise_sentences(replace(certificate, claims=(claim,)))
+    assert f"Of 245 calibration {said}" in found
+
+
+def test_the_cheapest_rule_promises_no_price(report, kinds):
+    policy = kinds["threshold"]
+    settings = replace(policy.settings, objective=Objective.COST, prices=Prices(100.0, 5.0, 1.0))
+    said = answer(replace(report, policy=replace(policy, settings=settings))).sentences[0]
+    assert "the cheapest, by the prices given, of those that passed; neither its cost" in said
+    assert "Only “at most 5 %” is promised" in said
 
 
 def test_two_risks_hold_at_once_and_each_has_its_counts(report, kinds):
@@ -93,7 +140,8 @@ def test_every_kind_says_what_wrong_labels_would_do(report, kinds, kind):
     said = answer(replace(report, policy=kinds[kind])).sentences[0]
     tolerated = min(c.tolerated_wrong_labels for c in certificate.claims)
     assert (f"even if {tolerated} calibration label" in said) == (tolerated > 0)
-    assert ("would already break it" in said) == (tolerated == 0)
+    assert ("would already break the promise" in said) == (tolerated == 0)
+    assert ("the walk over the rules were made again" in said) == (certificate.walk is not None)
     assert "ambiguous" not in said
 
 

@@ -11,13 +11,19 @@ from scipy import stats
 from sklearn.metrics import matthews_corrcoef
 
 from workzone.core.errors import DataError
-from workzone.evaluation.comparison import SystemAnswers, compare
-from workzone.evaluation.comparison_records import Finding
+from workzone.evaluation.comparison import compare
+from workzone.evaluation.comparison_records import Finding, Shown
 from workzone.evaluation.grouped import Sampling
 from workzone.evaluation.paired_tests import one_per_group
+from workzone.evaluation.system_answers import SystemAnswers
 from workzone.metrics.bootstrap import bootstrap_statistics
 from workzone.metrics.selective import selective_counts
 
+RATES = {
+    "selective_fnr": "selective FNR",
+    "false_alarm_rate": "false-alarm rate",
+    "coverage": "coverage",
+}
 FEW = Sampling(n_resamples=400, confidence=0.95, seed=1)
 
 
@@ -92,10 +98,15 @@ def test_a_clearly_better_system_is_found_and_a_clearly_worse_one_too() -> None:
 def test_a_difference_that_is_not_shown_says_what_would_have_been_seen() -> None:
     found = compare(system("old", 1.0), system("new", 1.05, own=2), sampling=FEW)
     assert found.finding is Finding.NOT_SHOWN
-    mcc, accuracy = found.detectable
+    mcc, accuracy, *rates = found.detectable
     assert "not shown that B is better" in found.statement
-    assert f"in MCC of {mcc.difference:.3f} would have been shown with 80% chance" in found.statement
-    assert f"in accuracy of {accuracy.difference:.3f} would" in found.statement
+    assert "With 80% chance this comparison would have shown a true difference of" in found.statement
+    for size, name in ((mcc, "MCC"), (accuracy, "accuracy"), *zip(rates, RATES.values(), strict=True)):
+        assert f"{size.difference:.3f} in {name}" in found.statement
+    assert [rate.name for rate in rates] == list(RATES)
+    for rate in rates:
+        d = found.measure(rate.name).difference
+        assert rate.difference == pytest.approx(2.8 * (d.high - d.low) / 3.92, rel=0.15)
     d = found.measure("mcc_at_half").difference
     assert mcc.difference == pytest.approx(2.8 * (d.high - d.low) / 3.92, rel=0.15)
 
@@ -165,9 +176,16 @@ def test_equal_systems_show_nothing_and_claim_no_certainty() -> None:
     a = system("same", 1.0)
     found = compare(a, replace(a, name="copy"), sampling=FEW)
     assert found.finding is Finding.NOT_SHOWN
+    assert found.same_answers
+    assert all(p.shown is Shown.NOT_DISTINGUISHABLE for p in found.policies)
     mcc = found.measure("mcc_at_half").difference
-    assert (mcc.estimate, mcc.low) == (0, None)
-    assert "same in every resample" in mcc.reason
+    assert (mcc.estimate, mcc.interval) == (0, "exact")
+    assert mcc.low < 0 < mcc.high
+    assert "a difference of exactly 0 (95% interval -0." in found.statement
+    assert "not distinguishable in selective FNR (+0.000, -0." in found.statement
+    assert (
+        "How large a difference in selective FNR, false-alarm rate and coverage could have" in found.statement
+    )
     assert all(d.difference is None and d.reason for d in found.detectable)
     constant = with_errors(a, ~a.positive)  # calls everything road work
     blind = compare(a, constant, sampling=FEW).measure("mcc_at_half").b
@@ -209,7 +227,87 @@ def test_a_system_that_defers_everything_has_no_fnr_and_the_verdict_says_so() ->
     a, b = system("old", 0.5), system("new", 2.5, own=2)
     found = compare(a, replace(b, codes=np.full(len(b.ids), -1, dtype=np.int8)), sampling=FEW)
     assert found.measure("selective_fnr").b.estimate is None
-    assert "cannot be told" in found.statement
+    assert "not comparable in selective FNR (no picture" in found.statement
+    assert "shown worse in coverage (-" in found.statement
+
+
+def policy_of(like: SystemAnswers, name: str, misses: int, alarms: int, deferred: int) -> SystemAnswers:
+    """The same model under a policy with so many misses, false alarms and, of the others, deferrals."""
+    codes = like.positive.astype(np.int8)
+    positive, negative = np.flatnonzero(like.positive), np.flatnonzero(~like.positive)
+    codes[positive[:misses]], codes[negative[:alarms]] = 0, 1
+    half = deferred // 2
+    codes[np.concatenate([positive[len(positive) - half :], negative[len(negative) - half :]])] = -1
+    return replace(like, name=name, codes=codes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding", "head", "better", "worse"),
+    [
+        ((0, 40, 40), (0, 4, 80), Finding.TRADE, "A trade: B is better in false-alarm rate and worse in coverage.",
+         "false_alarm_rate", "coverage"),
+        ((10, 40, 40), (10, 4, 40), Finding.B_BETTER, "B is better.", "false_alarm_rate", None),
+        ((0, 40, 80), (0, 40, 40), Finding.B_BETTER, "B is better.", "coverage", None),
+        ((4, 4, 40), (40, 4, 40), Finding.A_BETTER, "A is better.", None, "selective_fnr"),
+        ((10, 10, 40), (11, 11, 40), Finding.NOT_SHOWN, "It is not shown that B is better.", None, None),
+    ],
+)  # fmt: skip
+def test_two_policies_of_one_model_are_judged_as_policies(old, new, finding, head, better, worse) -> None:
+    base = system("base", 1.5, n_groups=600, frames=1)
+    found = compare(policy_of(base, "old", *old), policy_of(base, "new", *new), sampling=FEW)
+    assert found.same_answers
+    assert found.finding is finding
+    assert found.statement.startswith(f"{head} At probability 0.5 both give the same answer to every picture")
+    shown = {policy.name: policy.shown for policy in found.policies}
+    for name, words in RATES.items():
+        wanted = {better: Shown.BETTER, worse: Shown.WORSE}.get(name, Shown.NOT_DISTINGUISHABLE)
+        assert shown[name] is wanted
+        d = found.measure(name).difference
+        assert f"{words} ({d.estimate:+.3f}, {d.low:+.3f} to {d.high:+.3f})" in found.statement
+    for words, name in (("shown better in", better), ("shown worse in", worse)):
+        assert (f"{words} {RATES.get(name)} (" in found.statement) == (name is not None)
+    assert "in MCC" not in found.statement.split("Their policies decide.")[1]
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_a_model_that_differs_is_judged_by_mcc_however_its_policy_does() -> None:
+    base = system("base", 1.5, n_groups=600, frames=1)
+    old, new = policy_of(base, "old", 10, 40, 40), policy_of(base, "new", 10, 4, 40)
+    other = new.probs.copy()
+    other[0] = 1 - other[0]
+    found = compare(old, replace(new, probs=other), sampling=FEW)
+    assert not found.same_answers
+    assert found.finding is Finding.NOT_SHOWN
+    assert "shown better in false-alarm rate" in found.statement
+
+
+def test_equal_policies_are_seldom_called_better() -> None:
+    """Three measures have three chances of 2.5 % each to be shown better: 7.5 % at most, as the docs say."""
+    rng, base = np.random.default_rng(4), system("base", 1.5, n_groups=400, frames=1)
+
+    def policy() -> SystemAnswers:
+        wrong, deferred = rng.random(400) < 0.1, rng.random(400) < 0.2
+        return replace(base, codes=np.where(deferred, -1, base.positive ^ wrong).astype(np.int8))
+
+    few = Sampling(200, 0.95, 0)
+    found = [compare(policy(), policy(), sampling=few).finding for _ in range(150)]
+    for one in (Finding.B_BETTER, Finding.A_BETTER):
+        assert found.count(one) / 150 <= 0.075 + 3 * np.sqrt(0.075 / 150)
+
+
+def test_the_power_stated_for_a_rate_is_the_power_had() -> None:
+    rng, base = np.random.default_rng(5), system("base", 1.5, n_groups=400, frames=1)
+
+    def policy(coverage: float) -> SystemAnswers:
+        return replace(base, codes=np.where(rng.random(400) < coverage, base.positive, -1).astype(np.int8))
+
+    few = Sampling(200, 0.95, 0)
+    equals = [compare(policy(0.6), policy(0.6), sampling=few) for _ in range(20)]
+    size = np.median([next(d for d in c.detectable if d.name == "coverage").difference for c in equals])
+    assert size == pytest.approx(2.8 * np.sqrt(2 * 0.6 * 0.4 / 400), rel=0.05)
+    unequal = [compare(policy(0.6), policy(0.6 + size), sampling=few) for _ in range(100)]
+    shown = np.mean([c.measure("coverage").difference.low > 0 for c in unequal])
+    assert shown == pytest.approx(0.8, abs=0.12)
 
 
 def test_other_pictures_or_broken_answers_are_refused() -> None:

@@ -32,7 +32,9 @@ def compare(
     """Compare two bundles on the same pictures: MCC, misses, false alarms and coverage, with paired intervals.
 
     "B is better" takes an MCC difference whose 95 % interval lies above 0, and that B is not shown to miss more of
-    the road work it answers. Exits with 0 when that is shown, with 3 when it is not.
+    the road work it answers. Where both give every picture the same answer at probability 0.5, as bundles of one model
+    do, their policies decide: B is better if it is shown better in selective FNR, false-alarm rate or coverage and in
+    none of them worse. Exits with 0 when B is shown to be better, else with 3, for a trade of one against another too.
     """
     from workzone.data.dataset import open_dataset
     from workzone.engine.predictor import open_predictor

@@ -24,6 +24,7 @@ from workzone.evaluation.report import Report
 from workzone.policy.certificate import Certificate, Claim
 from workzone.policy.policies import AnyPolicy
 from workzone.policy.risks import Risk
+from workzone.policy.settings import Objective, ThresholdSettings
 from workzone.policy.threshold import ThresholdPolicy
 
 
@@ -45,7 +46,8 @@ def answer(report: Report) -> Answer:
     if certificate is None:
         sentences = [_refusal(policy)]
     else:
-        sentences = [f"{promise_sentences(certificate)} {robustness_sentences(certificate)}"]
+        parts = (promise_sentences(certificate), _cheapest(policy), robustness_sentences(certificate))
+        sentences = [" ".join(part for part in parts if part)]
     sentences += [_measured(evaluation), _trivial(evaluation)]
     if evaluation.baseline is not None:
         sentences.append(_baseline(evaluation))
@@ -84,6 +86,16 @@ def _refusal(policy: AnyPolicy) -> str:
     else:
         does = "What it does answer is measured below, but nothing is promised about it."
     return f"{(policy.refusal or '').strip()} {does}".strip()
+
+
+def _cheapest(policy: AnyPolicy) -> str:
+    settings = policy.settings
+    if not isinstance(settings, ThresholdSettings) or settings.objective is not Objective.COST:
+        return ""
+    return (
+        "The rule is the cheapest, by the prices given, of those that passed; neither its cost nor its coverage is "
+        "promised."
+    )
 
 
 def _measured(evaluation: Evaluation) -> str:

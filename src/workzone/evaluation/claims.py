@@ -26,9 +26,9 @@ class ClaimWords:
     measured: str
     """Of `test`."""
     groups: str
-    """Which calibration groups count, one picture in each."""
+    """Which calibration groups count."""
     seen: str
-    """How many of those were an event."""
+    """How many of those were an event, one picture counted in each: `{seen}` stands for "6", `{were}` for "6 were"."""
     held: str
     """An event in a group."""
 
@@ -39,27 +39,27 @@ CLAIMS: Mapping[Risk, ClaimWords] = MappingProxyType(
             "at most {} of the road work it answers is missed",
             "at most {} of the road-work pictures that the policy answers are answered “none”",
             "{} of the answered road work is missed",
-            "in which it answered road work", "it missed {}", "a miss"),
+            "whose road work it answered (either way)", "{were} answered “none”", "a miss"),
         Risk.COMMITTED_MISS_RATE: ClaimWords(
             "at most {} of all road work is missed",
             "at most {} of all road-work pictures, deferred ones included, are answered “none”",
             "{} of all road work is missed",
-            "with road work", "it missed {}", "a miss"),
+            "with road work (answered or deferred)", "{were} answered “none”", "a miss"),
         Risk.FALSE_OMISSION_RATE: ClaimWords(
             "at most {} of its answers “none” show road work",
             "at most {} of the pictures that the policy answers “none” show road work",
             "{} of the answers “none” show road work",
-            "in which it answered “none”", "{} showed road work", "road work that was answered “none”"),
+            "that it answered “none”", "{seen} showed road work", "road work that was answered “none”"),
         Risk.FALSE_ALARM_RATE: ClaimWords(
             "at most {} of the pictures without road work raise a false alarm",
             "at most {} of all pictures without road work, deferred ones included, are answered “road work”",
             "{} of the pictures without road work raise a false alarm",
-            "with a picture without road work", "{} raised a false alarm", "a false alarm"),
+            "without road work (answered or deferred)", "{were} answered “road work”", "a false alarm"),
         Risk.FALSE_DISCOVERY_RATE: ClaimWords(
             "at most {} of its answers “road work” show none",
             "at most {} of the pictures that the policy answers “road work” show none",
             "{} of the answers “road work” show none",
-            "in which it answered “road work”", "{} showed no road work", "a false alarm"),
+            "that it answered “road work”", "{seen} showed no road work", "a false alarm"),
     }
 )  # fmt: skip
 """Risk → its words."""
@@ -97,10 +97,12 @@ def promise_sentences(certificate: Certificate) -> str:
     together = " and ".join(CLAIMS[c.risk].promise.format(percent(c.alpha)) for c in certificate.claims)
     counts = " ".join(_counts(certificate, claim) for claim in certificate.claims)
     if certificate.kind == "pac":
+        limits = " and ".join(dict.fromkeys(percent(claim.alpha) for claim in certificate.claims))
         both = "" if len(certificate.claims) == 1 else ", both at once"
         return (
             f"With {percent(1 - certificate.delta)} confidence over the draw of the calibration groups{both}, "
-            f"{together}. {counts}"
+            f"{together}. {counts} Only “at most {limits}” is promised: a bound is what the calibration groups "
+            "say of the rule that was chosen, not a promise of its own."
         )
     chances = " and ".join(percent(claim.exceedance) for claim in certificate.claims)
     return (
@@ -112,10 +114,14 @@ def promise_sentences(certificate: Certificate) -> str:
 def robustness_sentences(certificate: Certificate) -> str:
     """Return what wrong and ambiguous calibration labels would do to the promise."""
     tolerated = min(claim.tolerated_wrong_labels for claim in certificate.claims)
+    walked = certificate.walk is not None
     if tolerated:
-        text = f"It stands even if {counted(tolerated, 'calibration label')} were wrong in the worst way."
+        again = " and the walk over the rules were made again" if walked else ""
+        labels = counted(tolerated, "calibration label")
+        text = f"The promise stands even if {labels} were wrong in the worst way{again}."
     else:
-        text = "One wrong calibration label, in the worst way, would already break it."
+        again = " if the walk over the rules were made again" if walked else ""
+        text = f"One wrong calibration label, in the worst way, would already break the promise{again}."
     restated = [c.ambiguous_as_positives for c in certificate.claims if c.ambiguous_as_positives]
     if not restated:
         return text
@@ -144,15 +150,14 @@ def walk_sentence(certificate: Certificate) -> str:
 
 def _counts(certificate: Certificate, claim: Claim) -> str:
     words, groups = CLAIMS[claim.risk], counted(claim.n, "calibration group")
-    seen = f"{claim.events:,}" if claim.events else "none"
-    what = "the mean that is promised" if certificate.kind == "average" else "the upper bound"
+    seen = f"{claim.events:,}" if claim.events else "not one"
     if claim.outcomes:
-        return (
-            f"Of {groups} {words.groups} (all their pictures counted), {seen} held {words.held}; {what} is "
-            f"{percent(claim.bound)}."
-        )
-    exact = what.replace("the upper", "the exact upper")
-    return (
-        f"Of {groups} {words.groups} (one picture counted in each), {words.seen.format(seen)}; {exact} is "
-        f"{percent(claim.bound)}."
-    )
+        events = f"{seen} held {words.held}, all pictures counted"
+    else:
+        were = f"{seen} {'were' if claim.events > 1 else 'was'}"
+        events = f"{words.seen.format(seen=seen, were=were)}, one picture counted in each"
+    if certificate.kind == "average":
+        evidence = f"the mean that is promised is {percent(claim.bound)}"
+    else:
+        evidence = f"evidence at this rule: upper bound {percent(claim.bound)}"
+    return f"Of {groups} {words.groups}, {events}; {evidence}."

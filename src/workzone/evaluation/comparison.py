@@ -2,13 +2,14 @@
 
 Knows what both said of the pictures; runs no model. All intervals come from one set of group resamples in which
 each group brings both systems' answers, so what is hard for both cancels. MCC and accuracy are those of answering
-every picture at probability 0.5; the rates are those of each system's own policy. McNemar's p values are shown
-because people ask for them; the verdict rests on the intervals, which know of groups.
+every picture at probability 0.5; the rates are those of each system's own policy, and all that tells two policies of
+one model apart. McNemar's p values are shown because people ask for them; the verdict rests on the intervals, which
+know of groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
@@ -21,16 +22,20 @@ from workzone.evaluation.comparison_records import (
     ComparedMeasure,
     Comparison,
     DetectableDifference,
+)
+from workzone.evaluation.comparison_verdict import (
+    POLICY_MEASURES,
     find_better,
+    judge_policies,
     verdict_in_words,
 )
 from workzone.evaluation.grouped import Sampling, as_measure
 from workzone.evaluation.measures import TITLES
 from workzone.evaluation.paired_tests import PairedAnswers, detectable_accuracy, paired_tests
-from workzone.evaluation.records import Measure
+from workzone.evaluation.system_answers import SystemAnswers
+from workzone.evaluation.unseen_differences import widened_mcc, widened_rate, without_width
 from workzone.metrics.bootstrap import Interval, bootstrap_totals
 from workzone.metrics.classification import mcc_from_counts
-from workzone.policy.verdicts import CODES
 
 F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -40,60 +45,6 @@ POWER = 0.8
 DEFAULT_SAMPLING = Sampling(n_resamples=2000, confidence=0.95, seed=0)
 _ONE_CLASS = "it takes pictures of both classes"
 _UNDEFINED = "no picture in the denominator of one of them"
-
-
-@dataclass(frozen=True, slots=True)
-class SystemAnswers:
-    """What one system said of N decided pictures.
-
-    Attributes:
-        name: Of the system, for people.
-        ids: str [N], sample ids.
-        groups: str [N].
-        positive: bool [N], whether the label is road work.
-        probs: float64 [N], calibrated, in [0, 1].
-        codes: int8 [N], its policy's verdicts as `policy.verdicts.CODES`.
-
-    Raises:
-        DataError: There are no pictures, lengths differ, a picture comes twice, a probability is outside [0, 1],
-            or a code is none.
-    """
-
-    name: str
-    ids: NDArray[np.str_]
-    groups: NDArray[np.str_]
-    positive: Mask
-    probs: F64
-    codes: NDArray[np.int8]
-
-    def __post_init__(self) -> None:
-        n = len(self.ids)
-        lengths = {len(self.groups), len(self.positive), len(self.probs), len(self.codes)}
-        if n == 0 or lengths != {n} or len(np.unique(self.ids)) != n:
-            raise DataError(
-                f"The answers of '{self.name}' are {n} ids with {sorted(lengths)} values; expected at least one "
-                "picture, each once, with one value of each kind."
-            )
-        if not ((self.probs >= 0) & (self.probs <= 1)).all():
-            raise DataError(f"'{self.name}' gave a probability outside [0, 1]; its model is broken.")
-        if not np.isin(self.codes, list(CODES.values())).all():
-            raise DataError(f"'{self.name}' gave a verdict code other than {sorted(CODES.values())}.")
-
-    @property
-    def called(self) -> Mask:
-        """Which pictures are road work at probability 0.5."""
-        return self.probs >= 0.5
-
-    @property
-    def correct(self) -> Mask:
-        """Which pictures are right at probability 0.5."""
-        right: Mask = self.called == self.positive
-        return right
-
-    def said(self, verdict: Verdict) -> Mask:
-        """Which pictures got this verdict."""
-        mask: Mask = self.codes == CODES[verdict]
-        return mask
 
 
 def compare(a: SystemAnswers, b: SystemAnswers, *, sampling: Sampling = DEFAULT_SAMPLING) -> Comparison:
@@ -113,18 +64,18 @@ def compare(a: SystemAnswers, b: SystemAnswers, *, sampling: Sampling = DEFAULT_
                 f"'{a.name}' and '{b.name}' differ in the {field} of their pictures; a paired comparison takes "
                 "the same pictures in the same order."
             )
-    measures, standard_error = _measures(a, b, sampling)
+    measures, standard_errors = _measures(a, b, sampling)
     largest = int(np.unique(a.groups, return_counts=True)[1].max())
     answers = PairedAnswers(a.ids, a.groups, a.positive, a.correct, b.correct)
     tests, group_tests = paired_tests(answers, sampling.seed)
     by_name = {measure.name: measure for measure in measures}
-    mcc, fnr = by_name["mcc_at_half"], by_name["selective_fnr"]
-    detectable = (
-        _detectable_mcc(mcc, standard_error, sampling),
-        detectable_accuracy(tests, POWER, 1 - sampling.confidence),
+    mcc, *rates = (
+        _detectable(by_name[name], standard_errors[name], sampling)
+        for name in ("mcc_at_half", *POLICY_MEASURES)
     )
-    finding = find_better(mcc, fnr)
-    return Comparison(
+    policies = judge_policies(by_name)
+    same_answers = _same_answers(a, b) and by_name["mcc_at_half"].difference.estimate is not None
+    found = Comparison(
         name_a=a.name,
         name_b=b.name,
         n=len(a.ids),
@@ -138,10 +89,17 @@ def compare(a: SystemAnswers, b: SystemAnswers, *, sampling: Sampling = DEFAULT_
         measures=measures,
         mcnemar=tests,
         group_tests=group_tests,
-        detectable=detectable,
-        finding=finding,
-        statement=verdict_in_words(finding, mcc, fnr, detectable, sampling.confidence),
+        detectable=(mcc, detectable_accuracy(tests, POWER, 1 - sampling.confidence), *rates),
+        same_answers=same_answers,
+        policies=policies,
+        finding=find_better(by_name["mcc_at_half"], policies, same_answers=same_answers),
+        statement="",
     )
+    return replace(found, statement=verdict_in_words(found))
+
+
+def _same_answers(a: SystemAnswers, b: SystemAnswers) -> bool:
+    return np.array_equal(a.called, b.called)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +132,8 @@ _KINDS = (
 
 def _measures(
     a: SystemAnswers, b: SystemAnswers, sampling: Sampling
-) -> tuple[tuple[ComparedMeasure, ...], float]:
-    """Every measure of A, of B and of B - A, and the bootstrap standard error of the MCC difference."""
+) -> tuple[tuple[ComparedMeasure, ...], Mapping[str, float]]:
+    """Every measure of A, of B and of B - A, and the bootstrap standard error of each difference, by name."""
     columns = [column for kind in _KINDS for s in (a, b) for column in _columns(kind, s)]
     drawn: list[F64] = []
 
@@ -198,11 +156,14 @@ def _measures(
         sampling.confidence,
         sampling.seed,
     )
-    mcc_differences = drawn[-1][:, 2]
-    mcc_differences = mcc_differences[~np.isnan(mcc_differences)]
-    standard_error = float(mcc_differences.std(ddof=1)) if len(mcc_differences) > 1 else 0.0
     found = [_compared(kind, a, b, intervals[3 * i : 3 * i + 3]) for i, kind in enumerate(_KINDS)]
-    return tuple(found), standard_error
+    errors = {kind.name: _standard_error(drawn[-1][:, 3 * i + 2]) for i, kind in enumerate(_KINDS)}
+    return tuple(found), errors
+
+
+def _standard_error(differences: F64) -> float:
+    defined = differences[~np.isnan(differences)]
+    return float(defined.std(ddof=1)) if len(defined) > 1 else 0.0
 
 
 def _columns(kind: _Kind, s: SystemAnswers) -> list[Mask]:
@@ -238,7 +199,7 @@ def _compared(kind: _Kind, a: SystemAnswers, b: SystemAnswers, found: list[Inter
         for whole, interval in zip(wholes, found[:2], strict=True)
     ]
     if kind.part is None:
-        own = [_unresolved(measure, found[2].confidence, kind) for measure in own]
+        own = [without_width(measure) for measure in own]
     either = wholes[0] | wholes[1]
     difference = as_measure(
         kind.name,
@@ -247,34 +208,23 @@ def _compared(kind: _Kind, a: SystemAnswers, b: SystemAnswers, found: list[Inter
         len(np.unique(a.groups[either])),
         undefined=_ONE_CLASS if kind.part is None else _UNDEFINED,
     )
-    return ComparedMeasure(
-        kind.name, TITLES[kind.name], own[0], own[1], _unresolved(difference, found[2].confidence, kind)
-    )
-
-
-def _unresolved(difference: Measure, confidence: float, kind: _Kind) -> Measure:
-    """Widen an interval without width: resampling cannot see beyond "no group differs".
-
-    If a share w of groups or more differed, at least one of G would have shown it but with chance (1 - w)^G; a
-    rate moves by at most w then. For MCC there is no such bound.
-    """
-    d = difference
-    if d.low is None or d.high is None or d.estimate is None or d.low != d.high:
-        return d
-    if kind.part is None:
-        return replace(
-            d, low=None, high=None, interval=None, reason="no interval: the same in every resample"
+    if kind.part is not None:
+        difference = widened_rate(difference, found[2].confidence)
+    elif _same_answers(a, b):
+        difference = widened_mcc(
+            difference, found[2].confidence, [float(np.mean(c)) for c in _columns(kind, a)]
         )
-    width = 1 - ((1 - confidence) / 2) ** (1 / d.n_groups)
-    width *= 1 if d.estimate == 0 else 2
-    low, high = max(-1.0, d.estimate - width), min(1.0, d.estimate + width)
-    return replace(d, low=low, high=high, interval="exact")
+    else:
+        difference = without_width(difference)
+    return ComparedMeasure(kind.name, TITLES[kind.name], own[0], own[1], difference)
 
 
-def _detectable_mcc(mcc: ComparedMeasure, standard_error: float, sampling: Sampling) -> DetectableDifference:
+def _detectable(measure: ComparedMeasure, standard_error: float, sampling: Sampling) -> DetectableDifference:
     normal = NormalDist()
     reach = normal.inv_cdf((1 + sampling.confidence) / 2) + normal.inv_cdf(POWER)
     method = f"{reach:.2f} bootstrap standard errors over groups"
-    reason = mcc.difference.reason
+    reason = measure.difference.reason
+    if reason is None and standard_error == 0:
+        reason = "the same in every resample, so how much it varies is not known"
     size = None if reason is not None else reach * standard_error
-    return DetectableDifference(mcc.name, size, POWER, method, reason)
+    return DetectableDifference(measure.name, size, POWER, method, reason)

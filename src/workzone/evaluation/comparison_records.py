@@ -1,8 +1,7 @@
-"""What a comparison of two systems found, as frozen records, and the verdict in words.
+"""What a comparison of two systems found, as frozen records.
 
-Knows how they read, not how they are computed. "Better" takes both: more right answers, and road work not
-missed more often. A difference that is not shown is never called "no difference": how large a one could have
-been seen is always said beside it.
+Knows what they hold, not how they are computed or judged (`comparison`, `comparison_verdict`). A difference that
+is not shown is never called "no difference": how large a one could have been seen is kept beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from workzone.evaluation.grouped import counted
 from workzone.evaluation.records import Measure, to_json
 
 
@@ -20,7 +18,29 @@ class Finding(StrEnum):
 
     B_BETTER = "b_better"
     A_BETTER = "a_better"
+    TRADE = "trade"
+    """Both answer every picture alike, and B's policy is better in one measure and worse in another."""
     NOT_SHOWN = "not_shown"
+
+
+class Shown(StrEnum):
+    """What the interval of a difference shows of B's policy."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NOT_DISTINGUISHABLE = "not_distinguishable"
+    """The interval holds 0."""
+    NOT_COMPARABLE = "not_comparable"
+    """There is no interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFinding:
+    """What is shown of B's policy in one measure."""
+
+    name: str
+    """selective_fnr, false_alarm_rate or coverage."""
+    shown: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +118,11 @@ class Comparison:
     group_tests: tuple[GroupTest, ...]
     """Empty where every picture is its own group: McNemar's test is valid then."""
     detectable: tuple[DetectableDifference, ...]
-    """mcc_at_half and accuracy_at_half."""
+    """mcc_at_half, accuracy_at_half, and the measures of `policies`."""
+    same_answers: bool
+    """Whether both answer every picture alike at probability 0.5, as bundles of one model do, so that only their
+    policies can differ; False too where there is no MCC."""
+    policies: tuple[PolicyFinding, ...]
     finding: Finding
     statement: str
     """The verdict in words."""
@@ -119,71 +143,3 @@ class Comparison:
         value = to_json(self)
         assert isinstance(value, dict)
         return value
-
-
-def find_better(mcc: ComparedMeasure, fnr: ComparedMeasure) -> Finding:
-    """Return who is better: by the interval of the MCC difference, and for B by its misses too."""
-    low, high = mcc.difference.low, mcc.difference.high
-    if low is not None and low > 0 and not misses_more(fnr):
-        return Finding.B_BETTER
-    if high is not None and high < 0:
-        return Finding.A_BETTER
-    return Finding.NOT_SHOWN
-
-
-def misses_more(fnr: ComparedMeasure) -> bool:
-    """Whether B is shown to miss more of the road work that it answers."""
-    return fnr.difference.low is not None and fnr.difference.low > 0
-
-
-def verdict_in_words(
-    finding: Finding,
-    mcc: ComparedMeasure,
-    fnr: ComparedMeasure,
-    detectable: tuple[DetectableDifference, ...],
-    confidence: float,
-) -> str:
-    """Return the verdict: what is shown, by which numbers, and what could have been seen."""
-    head = {
-        Finding.B_BETTER: "B is better.",
-        Finding.A_BETTER: "A is better.",
-        Finding.NOT_SHOWN: "It is not shown that B is better.",
-    }[finding]
-    sentences = [head, _mcc_words(mcc, confidence), _misses_words(fnr, confidence)]
-    if finding is Finding.NOT_SHOWN and (mcc.difference.low or 0) > 0:
-        sentences.append("More right answers do not make up for more missed road work.")
-    return " ".join([*sentences, *(_detectable_words(d) for d in detectable)])
-
-
-def _mcc_words(mcc: ComparedMeasure, confidence: float) -> str:
-    d = mcc.difference
-    if d.estimate is None:
-        return f"Their MCC cannot be compared: {d.reason}."
-    over = f"over {counted(d.n, 'picture')} from {counted(d.n_groups, 'group')}"
-    if d.low is None or d.high is None:
-        return f"MCC at probability 0.5 of B minus A is {d.estimate:+.3f} {over}; {d.reason}."
-    return (
-        f"MCC at probability 0.5 is {mcc.a.estimate:.3f} for A and {mcc.b.estimate:.3f} for B, a difference of "
-        f"{d.estimate:+.3f} ({confidence:.0%} interval {d.low:+.3f} to {d.high:+.3f}) {over}."
-    )
-
-
-def _misses_words(fnr: ComparedMeasure, confidence: float) -> str:
-    d = fnr.difference
-    if d.estimate is None or d.low is None or d.high is None:
-        return f"Whether B misses more of the road work it answers cannot be told: {d.reason}."
-    shown = "B misses more" if d.low > 0 else "B misses less" if d.high < 0 else "B is not shown to miss more"
-    return (
-        f"{shown} of the road work it answers: selective FNR differs by {d.estimate:+.3f} "
-        f"({confidence:.0%} interval {d.low:+.3f} to {d.high:+.3f})."
-    )
-
-
-def _detectable_words(detectable: DetectableDifference) -> str:
-    what = {"mcc_at_half": "MCC", "accuracy_at_half": "accuracy"}[detectable.name]
-    if detectable.difference is None:
-        return f"How large a difference in {what} could have been seen cannot be said: {detectable.reason}."
-    return (
-        f"A true difference in {what} of {detectable.difference:.3f} would have been shown with "
-        f"{detectable.power:.0%} chance."
-    )

@@ -1,6 +1,8 @@
 """Which measures are reported, and how each follows from labels, probabilities and verdicts.
 
 Knows one table of decided pictures; does not choose thresholds. The titles that people read are here too.
+
+Measures that chance adds to, such as the plain ECE, have no percentile interval: see `biased_measures`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from workzone.core.observer import Observer
 from workzone.core.types import Verdict
+from workzone.evaluation.biased_measures import reflected, without_biased_interval
 from workzone.evaluation.grouped import GroupedMeasures, Sampling, as_measure
 from workzone.evaluation.records import Measure, TrivialResult
 from workzone.evaluation.sweep import Sweep, oracle_coverage
@@ -135,7 +138,10 @@ def all_measures(answers: Answers, sampling: Sampling, observer: Observer) -> tu
     certainty = np.where(answers.positive, answers.probs, 1 - answers.probs)
     table.mean("nll", -np.log(np.maximum(certainty, PROB_FLOOR)))
     table.ece("ece_equal_width", answers.positive.astype(np.float64), answers.probs, N_BINS)
-    found = {m.name: m for m in [*table.solve(sampling), *_ranking(answers, sampling, observer)]}
+    found = {
+        m.name: without_biased_interval(m)
+        for m in [*table.solve(sampling), *_ranking(answers, sampling, observer)]
+    }
     return tuple(found[name] for name in TITLES)
 
 
@@ -251,4 +257,4 @@ def _ranked(name: str, interval: Interval, answers: Answers) -> Measure:
     n_groups = len(np.unique(answers.groups))
     debiased = name.endswith("_debiased")
     undefined = "no bin with two groups" if debiased else "it takes pictures of both classes"
-    return as_measure(name, interval, len(answers.groups), n_groups, undefined=undefined)
+    return as_measure(name, reflected(name, interval), len(answers.groups), n_groups, undefined=undefined)

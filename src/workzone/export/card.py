@@ -81,13 +81,13 @@ def _beside(certificate: Certificate) -> str:
     """What the promise costs, beside what costs nothing to promise."""
     alarms, coverage = certificate.false_alarms, certificate.coverage
     miss = certificate.claim(Risk.SELECTIVE_FNR)
-    missed = "not promised" if miss is None else f"{miss.rate:.4f}, at most {miss.bound:.4f}"
+    missed = "not promised" if miss is None else f"{miss.rate:.4f} (evidence: upper bound {miss.bound:.4f})"
     return "\n".join(
         [
             "| policy | selective FNR | false-alarm rate | coverage |",
             "|---|---|---|---|",
             f"| this one (calibration) | {missed} "
-            f"| {_number(alarms.rate)}, at most {alarms.bound:.4f} | {_number(coverage.overall)} |",
+            f"| {_number(alarms.rate)} (upper bound {alarms.bound:.4f}) | {_number(coverage.overall)} |",
             _trivial("everything road work", certificate.everything_roadwork),
             _trivial("everything deferred", certificate.everything_deferred),
         ]
@@ -100,7 +100,7 @@ def _label_noise(claim: Claim) -> str:
         + ", ".join(
             f"{row.bound:.4f} with {row.wrong_labels}" for row in claim.label_noise if row.wrong_labels
         )
-        + f": it stands up to {claim.tolerated_wrong_labels} wrong ones."
+        + f"; with the walk made again, it stands up to {claim.tolerated_wrong_labels} wrong ones."
     )
     other = claim.ambiguous_as_positives
     if other is not None:

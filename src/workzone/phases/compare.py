@@ -22,9 +22,10 @@ from workzone.data.grants import Grant, Samples, count_runs
 from workzone.data.split import Fractions, make_split
 from workzone.data.tables import strings
 from workzone.engine.predictor import Predictor
-from workzone.evaluation.comparison import SystemAnswers, compare
+from workzone.evaluation.comparison import compare
 from workzone.evaluation.comparison_records import Comparison
 from workzone.evaluation.grouped import Sampling, counted
+from workzone.evaluation.system_answers import SystemAnswers
 
 Mask = NDArray[np.bool_]
 

@@ -234,7 +234,7 @@ class Certificate:
 
 def _counts(claim: Claim) -> str:
     unit = "groups counted" if not claim.outcomes else "groups counted, all their frames"
-    return f"{risk_title(claim.risk)}: {claim.events} of {claim.n} {unit}, bound {claim.bound:.4f}"
+    return f"{risk_title(claim.risk)}: {claim.events} of {claim.n} {unit}, evidence: bound {claim.bound:.4f}"
 
 
 def share(part: float, whole: float) -> float | None:
