@@ -22,6 +22,7 @@ TIMED: Mapping[str, str] = {
     "cache": "benchmarks.cache",
     "startup": "benchmarks.startup",
     "certify": "benchmarks.certify",
+    "backends": "benchmarks.backends",
 }
 """Name → module with `run(repeats) -> list[Result]`."""
 TABLES: Mapping[str, str] = {"promise": "benchmarks.promise", "tightness": "benchmarks.tightness"}

@@ -26,6 +26,7 @@ EDGES: dict[str, set[str]] = {
     "evaluation": {"metrics", "policy", "storage"},
     "engine": {"bundle", "imaging", "policy", "storage"},
     "export": {"models", "bundle", "imaging", "storage", "engine", "policy"},
+    "serving": {"engine", "bundle", "imaging", "policy", "storage"},
     "phases": {
         "storage", "imaging", "metrics", "policy", "data", "models", "calibration", "bundle", "pipeline",
         "training", "evaluation", "engine", "export",

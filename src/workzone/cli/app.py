@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from workzone import __version__
-from workzone.cli import bundle, compare, data, pipeline, plan, predict
+from workzone.cli import bundle, compare, data, pipeline, plan, predict, serve
 from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(plan.app, name="plan")
+app.add_typer(serve.app, name="serve")
 app.command("demo")(pipeline.demo)
 app.command("run")(pipeline.run)
 app.command("report")(pipeline.report)

@@ -8,7 +8,8 @@ WorkzoneError
 ├── InferenceError         the service: it could not answer
 │   ├── Overloaded
 │   ├── DeadlineExceeded
-│   └── ModelUnavailable
+│   ├── ModelUnavailable
+│   └── JournalError
 └── MissingExtraError      the installer: names the pip command
 
 A message is one paragraph: what was found, what was expected, what to do.
@@ -45,7 +46,15 @@ class InferenceError(WorkzoneError):
 
 
 class Overloaded(InferenceError):  # noqa: N818 - the field's name for it
-    """More was asked than can be answered in time; try again later."""
+    """More was asked than can be answered in time; try again later.
+
+    Attributes:
+        retry_after_s: In how many seconds a new attempt is likely to be taken, by the measured throughput.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceeded(InferenceError):  # noqa: N818
@@ -54,6 +63,10 @@ class DeadlineExceeded(InferenceError):  # noqa: N818
 
 class ModelUnavailable(InferenceError):  # noqa: N818
     """The model that should answer cannot be reached or is broken."""
+
+
+class JournalError(InferenceError):
+    """The record of an answer cannot be written, so the answer must not be given."""
 
 
 class MissingExtraError(WorkzoneError):

@@ -35,14 +35,20 @@ class OnnxRuntimeBackend:
         self._spec = spec
         self._max_batch = max_batch
         self._outputs = [output.name for output in spec.outputs]
+        self._running: set[ort.RunOptions] = set()
 
     def run(self, images: NDArray[np.float32]) -> BackendOutput:
         """Run the network; see `Backend.run`."""
         check_images(images, self._spec, self._max_batch)
+        options = ort.RunOptions()  # its own for each run: a set flag ends every run it is given to
+        options.log_severity_level = _ERROR_LEVEL
+        self._running.add(options)
         try:
-            logits, features = self._session.run(self._outputs, {self._spec.input.name: images})
+            logits, features = self._session.run(self._outputs, {self._spec.input.name: images}, options)
         except _RUNTIME_ERRORS as error:
             raise InferenceError(f"ONNX Runtime failed on {len(images)} pictures: {_line(error)}") from error
+        finally:
+            self._running.discard(options)
         batch = len(images)
         if logits.shape != (batch,) or features.shape != (batch, self._spec.feature_dim):
             raise InferenceError(
@@ -50,6 +56,11 @@ class OnnxRuntimeBackend:
                 f"{batch} pictures; expected [{batch}] and [{batch}, {self._spec.feature_dim}]."
             )
         return BackendOutput(logits, features)
+
+    def terminate(self) -> None:
+        """End the runs in progress; see `Terminable`."""
+        for options in tuple(self._running):
+            options.terminate = True
 
 
 def open_onnxruntime(
@@ -60,18 +71,35 @@ def open_onnxruntime(
     Raises:
         BundleError: It cannot be loaded, or its inputs and outputs are not as `spec` says.
     """
+    session = load_session(model, spec, session_options(threads), [("CPUExecutionProvider", {})])
+    return OnnxRuntimeBackend(session, spec, max_batch)
+
+
+def session_options(threads: int | None) -> ort.SessionOptions:
+    """Return the options of every session; `threads` None: as many as the process may use."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or usable_threads()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERROR_LEVEL
+    return options
+
+
+def load_session(
+    model: Path, spec: ModelSpec, options: ort.SessionOptions, providers: list[tuple[str, dict[str, str]]]
+) -> ort.InferenceSession:
+    """Load an ONNX file with these execution providers, name and options each, and no others.
+
+    Raises:
+        BundleError: It cannot be loaded, or its inputs and outputs are not as `spec` says.
+    """
     try:
-        session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(model), options, providers=providers, enable_fallback=0)
     except _RUNTIME_ERRORS as error:
         raise BundleError(f"'{model}' cannot be loaded by ONNX Runtime: {_line(error)}") from error
     _check_tensors(model, "input", session.get_inputs(), (spec.input,))
     _check_tensors(model, "output", session.get_outputs(), spec.outputs)
-    return OnnxRuntimeBackend(session, spec, max_batch)
+    return session
 
 
 def _check_tensors(

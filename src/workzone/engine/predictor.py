@@ -20,7 +20,7 @@ from workzone.bundle.reader import Bundle, open_bundle
 from workzone.core.errors import BundleError, DataError, InferenceError
 from workzone.core.observer import Observer
 from workzone.core.types import Prediction
-from workzone.engine.backend import Backend, open_backend
+from workzone.engine.backend import Backend, check_precision, open_backend
 from workzone.engine.golden import check_golden
 from workzone.engine.scorer import DEFAULT_BACKEND, name_of, run_fitted, score_sources
 from workzone.engine.threads import usable_threads
@@ -171,12 +171,27 @@ def open_predictor(
 
     Raises:
         BundleError: The bundle was changed, is incomplete, or gives other answers than it was sealed with.
+        ConfigError: The backend is unknown, cannot work here or computes in another precision than the bundle's.
+    """
+    bundle, loaded = open_verified(path, backend=backend, threads=threads)
+    return Predictor(bundle, loaded, clock=clock, limits=limits)
+
+
+def open_verified(
+    path: Path, *, backend: str = DEFAULT_BACKEND, threads: int | None = None
+) -> tuple[Bundle, Backend]:
+    """Open a bundle and its network, and run the golden pictures; see `open_predictor`.
+
+    Raises:
+        BundleError: The bundle was changed, is incomplete, or gives other answers than it was sealed with.
+        ConfigError: The backend is unknown, cannot work here or computes in another precision than the bundle's.
     """
     bundle = open_bundle(path)
     if bundle.manifest.views != 1:
         raise BundleError(
             f"'{path}' reads {bundle.manifest.views} views of a picture; this engine gives it one."
         )
+    check_precision(backend, bundle.manifest.serving.precision)
     loaded = open_backend(
         backend,
         bundle.model_path,
@@ -185,4 +200,4 @@ def open_predictor(
         threads=threads,
     )
     check_golden(bundle, loaded)
-    return Predictor(bundle, loaded, clock=clock, limits=limits)
+    return bundle, loaded

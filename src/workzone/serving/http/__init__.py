@@ -1,0 +1,1 @@
+"""The HTTP face of the service, on FastAPI; the rest of `serving` is free of it."""

@@ -1,0 +1,185 @@
+"""What answers now, and what answered before and is not done yet.
+
+Knows leases: a request takes what is current and keeps it to its end, so an exchange loses none. Does not know how an
+answerer is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from pydantic import JsonValue
+
+from workzone.bundle.reader import Bundle
+from workzone.core.errors import ModelUnavailable
+from workzone.engine.answers import Answerer
+from workzone.policy.policies import policy_to_json
+from workzone.serving.logs import ERRORS
+from workzone.storage.hashing import canonical_json
+
+_LOG = logging.getLogger(ERRORS)
+
+
+@runtime_checkable
+class Perishable(Protocol):
+    """An answerer that can break for good."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether only a restart helps."""
+
+
+@runtime_checkable
+class Available(Protocol):
+    """An answerer that can be out of reach for a while, such as a cascade whose first stage is down."""
+
+    @property
+    def available(self) -> bool:
+        """Whether it would answer now."""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """An answerer with threads or sessions to give back."""
+
+    async def aclose(self) -> None:
+        """Give them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A threshold where it lives and as it is shown."""
+
+    logit: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is said of an answerer.
+
+    Attributes:
+        name: The bundle's name.
+        bundle: Its digest.
+        card: The model card, Markdown.
+        policy_kind: "threshold", "gate", "conformal" or "cascade".
+        rule: How logits become verdicts, in one sentence.
+        thresholds: On the logit, ascending; empty where the policy has others.
+        statement: What is promised; None: nothing.
+        certificate: The certificate with its counts, as JSON; None: there is none.
+    """
+
+    name: str
+    bundle: str
+    card: str
+    policy_kind: str
+    rule: str
+    thresholds: tuple[Threshold, ...]
+    statement: str | None
+    certificate: Mapping[str, JsonValue] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An answerer and what is said of it."""
+
+    answerer: Answerer
+    description: Description
+
+
+def describe_bundle(bundle: Bundle) -> Description:
+    """Return what is said of a bundle."""
+    as_json = policy_to_json(bundle.policy)
+    found = (
+        as_json.get("t_lo"),
+        as_json.get("t_hi"),
+        as_json.get("none_below"),
+        as_json.get("roadwork_from"),
+    )
+    logits = sorted(float(value) for value in found if value is not None)
+    probs = bundle.calibrator.apply(logits) if logits else ()
+    thresholds = tuple(Threshold(t, float(p)) for t, p in zip(logits, probs, strict=True))
+    certificate = bundle.policy.certificate
+    return Description(
+        name=bundle.manifest.name,
+        bundle=bundle.digest,
+        card=bundle.card,
+        policy_kind=bundle.policy.kind,
+        rule=bundle.policy.rule,
+        thresholds=thresholds,
+        statement=None if certificate is None else certificate.statement,
+        certificate=json.loads(canonical_json(as_json["certificate"])),
+    )
+
+
+@dataclass(slots=True)
+class _Slot:
+    served: Served
+    leases: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Slots:
+    """The current answerer and the retired ones that still answer. For the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._current: _Slot | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.leases = 0
+
+    @property
+    def current(self) -> Served | None:
+        """What answers now; None before the first."""
+        return None if self._current is None else self._current.served
+
+    @contextmanager
+    def lease(self) -> Iterator[Served]:
+        """Hold what is current for one request.
+
+        Raises:
+            ModelUnavailable: There is none yet.
+        """
+        slot = self._current
+        if slot is None:
+            raise ModelUnavailable("No model is loaded yet.")
+        slot.leases += 1
+        self.leases += 1
+        try:
+            yield slot.served
+        finally:
+            slot.leases -= 1
+            self.leases -= 1
+            if slot.leases == 0 and slot is not self._current:
+                slot.idle.set()
+
+    def put(self, served: Served | None) -> None:
+        """Let `served` answer from here on; what answered before is closed after its last request."""
+        old, self._current = self._current, None if served is None else _Slot(served)
+        if old is None:
+            return
+        if old.leases == 0:
+            old.idle.set()
+        task = asyncio.get_running_loop().create_task(_retire(old))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def retired(self) -> None:
+        """Wait until all that was replaced is closed."""
+        while self._retiring:
+            await asyncio.gather(*self._retiring)
+
+
+async def _retire(slot: _Slot) -> None:
+    await slot.idle.wait()
+    answerer = slot.served.answerer
+    if isinstance(answerer, Closable):
+        try:
+            await answerer.aclose()
+        except Exception:  # noqa: BLE001 - the new one answers, whatever becomes of the old
+            _LOG.exception("close_failed: bundle %s", slot.served.description.bundle)
