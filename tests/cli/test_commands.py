@@ -80,7 +80,8 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
 
 
 def test_every_command_has_a_line_here() -> None:
-    assert set(CALLS) | {("demo",)} == set(LEAVES)
+    # `serve` does not end by itself: tests/cli/test_serve.py has its commands
+    assert set(CALLS) | {("demo",)} == {path for path in LEAVES if path[0] != "serve"}
 
 
 @pytest.mark.parametrize("path", TREE, ids=" ".join)
@@ -89,7 +90,7 @@ def test_every_command_helps(invoke, path: tuple[str, ...]) -> None:
     assert said.code == 0
     assert f"Usage: workzone {' '.join(path)}" in said.out
     assert len(said.out.splitlines()) > 5
-    if path in LEAVES:
+    if path in LEAVES and path != ("serve", "run"):  # a service has its log to say something in
         assert "--json" in said.out
 
 
