@@ -42,8 +42,8 @@ def test_the_reach_of_mcc_holds_every_change_and_no_more_than_it_must(
         if a + b + c + d <= changed and a <= tp and b <= fn and c <= fp and d <= tn
     ]
     low, high = mcc_reach([count / n for count in (tp, fp, tn, fn)], min(1.0, changed / n))
-    assert low <= min(reached) + 1e-4  # the share is dealt in 201 ways
-    assert high >= max(reached) - 1e-4
+    assert low <= min(reached) + 1e-9
+    assert high >= max(reached) - 1e-9
     assert -1 - 1e-9 <= low <= high <= 1 + 1e-9
 
 

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
+from workzone.bundle.files import read_bounded
 from workzone.bundle.manifest import Section, Sha256
 from workzone.bundle.reader import Bundle, open_bundle
 from workzone.bundle.seen import SEEN_NAME, Part, SeenPictures, seen_from_bytes, seen_to_bytes
@@ -225,15 +226,7 @@ def _check_files(path: Path) -> None:
 
 
 def _read(path: Path) -> bytes:
-    limit = _MAX_BYTES[path.name]
-    try:
-        with path.open("rb") as handle:
-            data = handle.read(limit + 1)
-    except OSError as error:
-        raise BundleError(f"'{path}' cannot be read: {error.strerror}.") from error
-    if len(data) > limit:
-        raise BundleError(f"'{path}' has more than the {limit} bytes that are read from it.")
-    return data
+    return read_bounded(path, _MAX_BYTES[path.name])
 
 
 def _render(manifest: CascadeManifest) -> bytes:

@@ -88,7 +88,15 @@ def read_file(path: Path) -> bytes:
     Raises:
         BundleError: It cannot be read, or grew beyond its bound.
     """
-    limit = size_limit(path.name) or 0
+    return read_bounded(path, size_limit(path.name) or 0)
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return a file's content, at most `limit` bytes.
+
+    Raises:
+        BundleError: It cannot be read, or is larger.
+    """
     try:
         with path.open("rb") as handle:
             data = handle.read(limit + 1)

@@ -7,7 +7,7 @@ groups is taken as one of pictures: it is where groups are of about one size, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,8 @@ from workzone.metrics.classification import mcc_from_counts
 F64 = NDArray[np.float64]
 
 _STEPS = 201
-"""In how many ways the unseen share is dealt between pictures with and without road work."""
+"""In how many ways the unseen share is dealt between pictures with and without road work, in each round."""
+_ROUNDS = 4
 
 
 def without_width(measure: Measure) -> Measure:
@@ -73,14 +74,30 @@ def mcc_reach(counts: Sequence[float], share: float) -> tuple[float, float]:
     """
     tp, fp, tn, fn = counts
     # MCC falls with each right answer that is lost, so all of the share is used; only how it is dealt is open.
-    dealt = np.concatenate([np.linspace(0, share, _STEPS), [min(share, count) for count in counts]])
-    positives = np.concatenate([dealt, share - dealt])
-    negatives = share - positives
-    missed, alarmed = np.minimum(positives, tp), np.minimum(negatives, tn)
-    found, calmed = np.minimum(positives, fn), np.minimum(negatives, fp)
-    worse = _mcc(tp - missed, fp + alarmed, tn - alarmed, fn + missed)
-    better = _mcc(tp + found, fp - calmed, tn + calmed, fn - found)
-    return float(np.min(worse)), float(np.max(better))
+
+    def worse(positives: F64) -> F64:
+        missed, alarmed = np.minimum(positives, tp), np.minimum(share - positives, tn)
+        return _mcc(tp - missed, fp + alarmed, tn - alarmed, fn + missed)
+
+    def better(positives: F64) -> F64:
+        found, calmed = np.minimum(positives, fn), np.minimum(share - positives, fp)
+        return _mcc(tp + found, fp - calmed, tn + calmed, fn - found)
+
+    corners = np.array([min(share, count) for count in counts])
+    first = np.concatenate([np.linspace(0.0, share, _STEPS), corners, share - corners])
+    return -_largest(lambda positives: -worse(positives), first, share), _largest(better, first, share)
+
+
+def _largest(value: Callable[[F64], F64], first: F64, share: float) -> float:
+    """Return the largest value over [0, share], looked for ever closer around the best of `first`."""
+    points, width, best = first, share / (_STEPS - 1), -np.inf
+    for _ in range(_ROUNDS):
+        values = value(points)
+        best = max(best, float(values.max()))
+        centre = float(points[np.argmax(values)])
+        points = np.linspace(max(0.0, centre - width), min(share, centre + width), _STEPS)
+        width /= (_STEPS - 1) / 2
+    return best
 
 
 def _mcc(*shares: F64) -> F64:
