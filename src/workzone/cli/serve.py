@@ -119,7 +119,6 @@ def run(
     from workzone.serving.keys import check_binding
     from workzone.serving.limits import Limits
 
-    _check_backend(backend)
     check_binding(host, has_keys=keys is not None)
     limits = Limits(
         body_bytes=max_body_mib * MIB,
@@ -150,12 +149,3 @@ def run(
     if not serve(bundle, live, settings, limits, records, keys, bundle_root, cache_mib):
         raise typer.Exit(ExitCode.FAILED)
 
-
-def _check_backend(backend: str | None) -> None:
-    from workzone.core.errors import ConfigError
-
-    if backend is not None and backend.startswith("openvino"):
-        raise ConfigError(
-            "OpenVINO (seen with 2026.4.1) ends the process with a segmentation fault on SIGTERM once it is loaded, so "
-            "a service on it cannot end in order. Serve with 'onnxruntime'; 'predict' may use OpenVINO."
-        )

@@ -14,12 +14,17 @@ A network whose batch size varies costs OpenVINO about half a millisecond a call
 one picture is the commonest batch. So the network is compiled twice, for one picture and for any number. The
 answers were the same bit for bit where this was measured (AVX-512), and a test holds it; the memory is that of
 both.
+
+OpenVINO's processor plugin gives the thread that first asks for it an alternate signal stack, and frees that memory
+with the plugin, wherever that happens. A signal that reaches the thread later ends the process with a segmentation fault
+(seen with 2026.4.1; Python's handlers run on such a stack). So the plugin is made in a thread that ends at once.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +112,8 @@ def _open(
 ) -> OpenVinoBackend:
     openvino = _import_openvino()
     errors = _runtime_errors(openvino)
-    core = openvino.Core()
-    offered = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    with ThreadPoolExecutor(1) as pool:  # see the module's text
+        core, offered = pool.submit(_core_and_precisions, openvino).result()
     if _CAPABILITIES[precision] not in offered:
         raise ConfigError(
             f"OpenVINO does not offer {precision} on this processor, only {', '.join(sorted(offered))}. "
@@ -133,6 +138,11 @@ def _open(
     return OpenVinoBackend(
         single.create_infer_request(), several.create_infer_request(), spec, max_batch, errors
     )
+
+
+def _core_and_precisions(openvino: Any) -> tuple[Any, list[str]]:
+    core = openvino.Core()
+    return core, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _infer(request: Any, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
