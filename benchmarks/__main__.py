@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME ...]`: measure, print, write `benchmarks/results/NAME.json`.
 
-What is timed gives ratios; what is simulated (`promise`, `tightness`) gives tables, and runs only when named.
+What is timed gives ratios; what is simulated (`promise`, `tightness`) gives tables, and runs only when named, as do
+the loads of the HTTP service (`serving`, `serving-soak`), which want a quiet machine for half an hour.
 Each name's module is imported when it is asked for: a simulation needs no torch.
 """
 
@@ -11,9 +12,12 @@ import json
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import REPEATS, Result, as_json, machine
+
+if TYPE_CHECKING:
+    from benchmarks.serving.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
 TIMED: Mapping[str, str] = {
@@ -27,15 +31,20 @@ TIMED: Mapping[str, str] = {
 """Name → module with `run(repeats) -> list[Result]`."""
 TABLES: Mapping[str, str] = {"promise": "benchmarks.promise", "tightness": "benchmarks.tightness"}
 """Name → module with `run(redraws, scores) -> JSON`."""
+SERVING: Mapping[str, str] = {
+    "serving": "benchmarks.serving.compare",
+    "serving-soak": "benchmarks.serving.soak",
+}
+"""Name → module with `run(settings) -> JSON`."""
 REDRAWS = 2000
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    unknown = set(arguments.names) - set(TIMED) - set(TABLES)
+    unknown = set(arguments.names) - set(TIMED) - set(TABLES) - set(SERVING)
     if unknown:
         _parser().error(f"unknown: {', '.join(sorted(unknown))}")
-    if arguments.repeats < 1 or arguments.redraws < 1:
+    if (arguments.repeats is not None and arguments.repeats < 1) or arguments.redraws < 1:
         _parser().error("--repeats and --redraws are at least 1")
     if arguments.only and arguments.names != ["promise"]:
         _parser().error("--only is for 'promise'")
@@ -43,9 +52,11 @@ def main() -> None:
         described = machine()  # its load before the benchmark adds its own
         document: dict[str, Any] = {"machine": described}
         if name in TIMED:
-            results: list[Result] = import_module(TIMED[name]).run(arguments.repeats)
+            results: list[Result] = import_module(TIMED[name]).run(arguments.repeats or REPEATS)
             _print_ratios(results)
             document["results"] = as_json(results)
+        elif name in SERVING:
+            document |= import_module(SERVING[name]).run(_serving_settings(arguments))
         elif arguments.only:
             written = json.loads((arguments.out / f"{name}.json").read_text())
             document |= import_module(TABLES[name]).rerun(arguments.redraws, arguments.only, written)
@@ -57,9 +68,11 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    names = f"of {', '.join(TIMED)} (default: these), {', '.join(TABLES)}"
+    names = f"of {', '.join(TIMED)} (default: these), {', '.join([*TABLES, *SERVING])}"
     parser.add_argument("names", nargs="*", metavar="NAME", help=names)
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="timed calls of each alternative")
+    parser.add_argument(
+        "--repeats", type=int, help=f"timed calls of each alternative ({REPEATS}; serving: 5)"
+    )
     parser.add_argument("--redraws", type=int, default=REDRAWS, help="simulated calibration sets of a row")
     parser.add_argument("--scores", type=Path, help="a finished run, whose predictions `tightness` adds")
     only = (
@@ -67,7 +80,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", action="append", metavar="TEXT", help=only)
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
+    serving = parser.add_argument_group("serving, serving-soak")
+    serving.add_argument(
+        "--seconds", type=float, default=12.0, help="what the length of each run follows from"
+    )
+    serving.add_argument("--deadline-ms", type=int, default=1000, help="capacity: p99 within this")
+    serving.add_argument("--minutes", type=float, default=30.0, help="of the soak")
+    serving.add_argument(
+        "--rate", type=float, help="of the soak, requests a second; default: 0.8 of capacity"
+    )
+    serving.add_argument("--work", type=Path, help="keep bundles, pictures, journals and logs here")
+    serving.add_argument("--smoke", action="store_true", help="one short round, to see that everything works")
     return parser
+
+
+def _serving_settings(arguments: argparse.Namespace) -> Settings:
+    from benchmarks.serving.settings import REPEATS as ROUNDS
+    from benchmarks.serving.settings import Settings
+
+    smoke = arguments.smoke
+    return Settings(
+        repeats=1 if smoke else arguments.repeats or ROUNDS,
+        seconds=3.0 if smoke else arguments.seconds,
+        deadline_ms=arguments.deadline_ms,
+        minutes=0.5 if smoke else arguments.minutes,
+        rate_per_s=arguments.rate,
+        work=arguments.work,
+    )
 
 
 def _print_ratios(results: list[Result]) -> None:

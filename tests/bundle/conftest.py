@@ -18,14 +18,20 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from workzone.bundle.cascade import CascadeParts, write_cascade
+from workzone.bundle.cascade_manifest import CascadeStage
 from workzone.bundle.golden import GoldenSet
 from workzone.bundle.manifest import BackboneInfo, model_spec
+from workzone.bundle.reader import open_bundle
 from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import BundleParts, write_bundle
+from workzone.calibration.cascade import CascadeSettings, certify_cascade
+from workzone.core.scores import Scores
 from workzone.core.types import Opening, Role
 from workzone.imaging.preprocessing import Preprocessing
 from workzone.policy.binomial import binomial_cdf, clopper_pearson_upper
 from workzone.policy.calibrators import PlattCalibrator
+from workzone.policy.cascade import count_reach
 from workzone.policy.certificate import (
     ASSUMPTION,
     COUNT_UNITS,
@@ -195,6 +201,45 @@ def make_parts(folder: Path, **changes) -> BundleParts:
         lineage=frozenset(Opening(SPLIT, role) for role in (Role.TRAIN, Role.SELECT, Role.CALIB)),
     )
     return dataclasses.replace(parts, **changes)
+
+
+LIGHT, MIDDLE = (244, 244, 244), (147, 147, 147)
+"""Greys: the second stage of `make_cascade` calls the first road work, and defers the second."""
+
+
+def make_cascade(directory: Path, *, first_alone=False, deadline_ms=60_000.0) -> Path:
+    """Write a certified cascade; `first_alone`: so is the path of the first stage, without the second.
+
+    Stage 'small' takes orange for road work and blue for none, and defers greys; 'big', of the same network, says of
+    GREY none, of LIGHT road work, and defers MIDDLE.
+    """
+    bundles = (directory / "small", directory / "big")
+    policies = (certified_policy(), certified_policy(t_lo=-0.2, t_hi=0.6))
+    for path, policy in zip(bundles, policies, strict=True):
+        write_bundle(path, make_parts(directory / "parts" / path.name, name=path.name, policy=policy))
+    n, answered = 300, 250 if first_alone else 100
+    ids = sample_ids("pictures of the cascade", n)
+    codes = [np.where(np.arange(n) < answered, 1, -1), np.ones(n, dtype=np.int8)]
+    labels, plain_ones = np.ones(n, dtype=np.int8), np.zeros(n, dtype=bool)
+    calib = Scores(
+        np.array(ids), labels, plain_ones, np.array(ids), np.zeros(n), np.zeros((n, 0), np.float32)
+    )
+    paths = certify_cascade(CascadeSettings(), calib, codes, split_sha256="c" * 64, dataset_sha256="d" * 64)
+    stages = tuple(
+        CascadeStage(name=path.name, digest=open_bundle(path).digest, cost=cost, deadline_ms=deadline_ms)
+        for path, cost in zip(bundles, (1.0, 20.0), strict=True)
+    )
+    made = CascadeParts(
+        name="colours",
+        created=CREATED,
+        package_version="0.1.0",
+        stages=stages,
+        bundles=bundles,
+        reach=count_reach(codes, labels, plain_ones),
+        paths=paths,
+        calibration_ids=tuple(ids),
+    )
+    return write_cascade(directory / "cascade", made).path
 
 
 @pytest.fixture

@@ -11,15 +11,20 @@ import pytest
 
 from workzone.bundle.cascade import (
     CascadeParts,
-    CascadeStage,
+    check_new_directory,
+    check_new_to_stages,
+    is_cascade,
     open_cascade,
     write_cascade,
 )
+from workzone.bundle.cascade_manifest import CascadeStage
 from workzone.bundle.reader import open_bundle
+from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import write_bundle
 from workzone.calibration.cascade import CascadeSettings, certify_cascade
-from workzone.core.errors import BundleError, ConfigError
+from workzone.core.errors import BundleError, ConfigError, DataError
 from workzone.core.scores import Scores
+from workzone.policy.cascade import count_reach
 from workzone.storage.hashing import sha256_json
 
 
@@ -35,14 +40,16 @@ def scores_of(ids, labels):
     )
 
 
-def certified_paths(ids, answers=250):
+def codes_of(n, answers=250):
     """Positives, of which the first stage answers 100 and both together `answers`: too few for the first."""
-    numbers = np.arange(len(ids))
-    first, second = np.where(numbers < 100, 1, -1), np.where(numbers < answers, 1, -1)
+    numbers = np.arange(n)
+    return [np.where(numbers < 100, 1, -1), np.where(numbers < answers, 1, -1)]
+
+
+def certified_paths(ids, answers=250):
     calib = scores_of(ids, np.ones(len(ids)))
-    return certify_cascade(
-        CascadeSettings(), calib, [first, second], split_sha256="c" * 64, dataset_sha256="d" * 64
-    )
+    codes = codes_of(len(ids), answers)
+    return certify_cascade(CascadeSettings(), calib, codes, split_sha256="c" * 64, dataset_sha256="d" * 64)
 
 
 @pytest.fixture
@@ -66,7 +73,6 @@ def cascade_parts(root, factory):
     stages = tuple(
         CascadeStage(
             name=name,
-            path=f"../{name}",
             digest=open_bundle(root / name).digest,
             cost=cost,
             deadline_ms=deadline_ms,
@@ -78,6 +84,8 @@ def cascade_parts(root, factory):
         created=factory.CREATED,
         package_version="0.1.0",
         stages=stages,
+        bundles=(root / "small", root / "big"),
+        reach=count_reach(codes_of(300), np.ones(300), np.zeros(300)),
         paths=certified_paths(ids),
         calibration_ids=tuple(ids),
     )
@@ -110,16 +118,50 @@ def test_what_was_written_is_read(root, sealed, cascade_parts):
     assert cascade.digest == json.loads((sealed / "cascade.json").read_text())["digest"]
 
 
-def test_it_may_move_together_with_its_stages(root, sealed, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    for name in ("small", "big", "cascade"):
-        shutil.move(root / name, tmp_path / "elsewhere" / name)
-    assert open_cascade(tmp_path / "elsewhere" / "cascade").paths[1].certified
+def test_the_directory_can_be_copied_as_a_whole_and_needs_nothing_beside_it(root, sealed, tmp_path):
+    for name in ("small", "big"):
+        shutil.rmtree(root / name)
+    shutil.move(sealed, tmp_path / "elsewhere" / "deep" / "cascade")
+    assert is_cascade(tmp_path / "elsewhere" / "deep" / "cascade")
+    cascade = open_cascade(tmp_path / "elsewhere" / "deep" / "cascade")
+    assert cascade.paths[1].certified
+    assert [stage.path.parent.parent for stage in cascade.stages] == [cascade.path] * 2
+    assert cascade.manifest.reach.asked == (300, 200)
+
+
+def test_a_stage_that_lies_elsewhere_is_refused(root, sealed):
+    """A link to the very same bundle: what is copied would not be the cascade."""
+    shutil.rmtree(sealed / "stages" / "big")
+    (sealed / "stages" / "big").symlink_to(root / "big", target_is_directory=True)
+    with pytest.raises(BundleError, match="no links"):
+        open_cascade(sealed)
+    (sealed / "stages" / "big").unlink()
+    with pytest.raises(BundleError, match="lacks the bundle of stage 'big'"):
+        open_cascade(sealed)
+    shutil.copytree(root / "big", sealed / "stages" / "big")
+    open_cascade(sealed)
+    shutil.copytree(root / "big", sealed / "stages" / "other")
+    with pytest.raises(BundleError, match="'other'"):
+        open_cascade(sealed)
+    shutil.rmtree(sealed / "stages")
+    (sealed / "stages").symlink_to(root, target_is_directory=True)
+    with pytest.raises(BundleError, match="'stages', which no cascade holds"):
+        open_cascade(sealed)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../small", "/etc", "a/b", "", ".hidden", "a\n"])
+def test_a_name_that_is_a_path_is_none(sealed, cascade_parts, name):
+    with pytest.raises(ValueError, match="name"):
+        CascadeStage(name=name, digest="a" * 64, cost=1.0, deadline_ms=1.0)
+    rewrite(sealed, lambda v: v["stages"][1].update(name=name))
+    with pytest.raises(BundleError, match="name"):
+        open_cascade(sealed)
 
 
 def test_a_cascade_without_any_certificate_is_whole_too(root, cascade_parts):
     ids = cascade_parts.calibration_ids
-    parts = dataclasses.replace(cascade_parts, paths=certified_paths(ids, answers=120))
+    reach = count_reach(codes_of(300, 120), np.ones(300), np.zeros(300))
+    parts = dataclasses.replace(cascade_parts, paths=certified_paths(ids, answers=120), reach=reach)
     cascade = write_cascade(root / "cascade", parts)
     assert [path.certified for path in cascade.paths] == [False, False]
 
@@ -157,18 +199,18 @@ def test_what_no_cascade_holds_is_refused(sealed):
 
 
 def test_another_bundle_in_a_stages_place_is_refused(root, sealed, factory):
-    shutil.rmtree(root / "big")
-    write_bundle(root / "big", factory.make_parts(root / "parts" / "other", name="big"))
+    shutil.rmtree(sealed / "stages" / "big")
+    write_bundle(sealed / "stages" / "big", factory.make_parts(root / "parts" / "other", name="big"))
     with pytest.raises(BundleError, match="not the bundle of stage 'big'"):
         open_cascade(sealed)
 
 
 def test_a_changed_or_missing_stage_is_refused(root, sealed):
-    card = root / "big" / "CARD.md"
+    card = sealed / "stages" / "big" / "CARD.md"
     card.write_text(card.read_text() + "!")
     with pytest.raises(BundleError, match=r"CARD\.md"):
         open_cascade(sealed)
-    shutil.rmtree(root / "big")
+    shutil.rmtree(sealed / "stages" / "big")
     with pytest.raises(BundleError, match="big"):
         open_cascade(sealed)
 
@@ -176,7 +218,9 @@ def test_a_changed_or_missing_stage_is_refused(root, sealed):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda v: v["stages"][1].update(path="/etc"), "not relative"),
+        (lambda v: v["stages"][1].update(path="../big"), "path"),
+        (lambda v: v["reach"]["roadwork"].__setitem__(0, 299), "reach"),
+        (lambda v: v["reach"]["none"].reverse() or v["reach"]["none"].__setitem__(1, 5), "reach"),
         (lambda v: v["stages"][1].update(cost=-1.0), "cost"),
         (lambda v: v["stages"][1].update(deadline_ms=0.0), "deadline_ms"),
         (lambda v: v["stages"][1].update(fallback="answer"), "fallback"),
@@ -236,10 +280,32 @@ def test_parts_that_make_no_cascade_are_refused(root, cascade_parts):
     twice = (same, same.model_copy(update={"name": "again"}))
     with pytest.raises(BundleError, match="one digest"):
         write_cascade(root / "cascade", dataclasses.replace(cascade_parts, stages=twice))
+    with pytest.raises(ConfigError, match="as many bundles"):
+        write_cascade(root / "cascade", dataclasses.replace(cascade_parts, bundles=(root / "small",)))
+    swapped = cascade_parts.bundles[::-1]
+    with pytest.raises(BundleError, match="not the bundle of stage 'small'"):
+        write_cascade(root / "cascade", dataclasses.replace(cascade_parts, bundles=swapped))
+    assert not (root / "cascade").exists()
     (root / "full").mkdir()
     (root / "full" / "x").write_text("x")
     with pytest.raises(ConfigError, match="not empty"):
         write_cascade(root / "full", cascade_parts)
+    with pytest.raises(ConfigError, match="not empty"):
+        check_new_directory(root / "full" / "x")
+    check_new_directory(root / "new")
+
+
+def test_what_stages_learned_from_is_counted_by_stage_and_group(factory):
+    small = SeenPictures.from_ids(train=factory.sample_ids("train", 4), calib=factory.sample_ids("mine", 3))
+    big = SeenPictures.from_ids(select=factory.sample_ids("new", 2))
+    ids = [*factory.sample_ids("train", 2), *factory.sample_ids("mine", 1), *factory.sample_ids("new", 5)]
+    groups = [f"g{number // 2}" for number in range(8)]  # learned: rows 0 to 4, in g0, g1 and g2
+    with pytest.raises(DataError) as caught:
+        check_new_to_stages({"small": small, "big": big}, ids, groups, what="data set 'kerb'")
+    for words in ("8 pictures of data set 'kerb'", "3 by stage 'small'", "2 by stage 'big'", "3 groups whole",
+                  "(6 pictures", "'g0'"):  # fmt: skip
+        assert words in str(caught.value)
+    check_new_to_stages({"small": small, "big": big}, ids[5:], groups[5:], what="it")
 
 
 def test_the_digest_is_of_everything(root, sealed, cascade_parts):

@@ -153,7 +153,7 @@ def test_size_is_bounded_before_reading(bundle_path):
 
 def test_a_newer_schema_version_says_which(bundle_path):
     reseal(bundle_path, schema_version=7)
-    with pytest.raises(BundleError, match=r"schema version 7.*reads version 2"):
+    with pytest.raises(BundleError, match=r"schema version 7.*reads version 3"):
         open_bundle(bundle_path)
 
 
@@ -167,7 +167,10 @@ def test_a_newer_schema_version_says_which(bundle_path):
         ({"calibrator": {"kind": "isotonic"}}, "isotonic"),
         ({"policy_kind": "gate"}, "gate"),
         ({"serving": {"model_file": "../model.onnx", "precision": "fp32"}}, "model_file"),
-        ({"serving": {"model_file": "model-int8.onnx", "precision": "int8"}}, "model-int8.onnx"),
+        (
+            {"serving": {"model_file": "model-int8.onnx", "precision": "int8", "backend": "x"}},
+            "model-int8.onnx",
+        ),
         ({"lineage": []}, "lineage"),
         ({"lineage": [["a" * 64, "calib"], ["a" * 64, "test"]]}, "test"),
         ({"lineage": [["a" * 64, "calib"], ["c" * 64, "train"]]}, "mix"),
@@ -211,7 +214,7 @@ def test_a_certificate_of_another_split_does_not_belong(bundle_path, parts):
 def test_a_bundle_of_an_older_schema_says_what_to_do(bundle_path, version):
     (bundle_path / "seen.npz").unlink()  # it had none
     reseal(bundle_path, schema_version=version)
-    with pytest.raises(BundleError, match=rf"schema version {version}.*reads version 2.*[Pp]ack it again"):
+    with pytest.raises(BundleError, match=rf"schema version {version}.*reads version 3.*[Pp]ack it again"):
         open_bundle(bundle_path)
 
 

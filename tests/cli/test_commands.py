@@ -28,13 +28,15 @@ LEAVES = [path for path in TREE if not any(other[: len(path)] == path and other 
 
 
 @pytest.fixture(scope="module")
-def place(tiny_run, tmp_path_factory) -> Path:
+def place(tiny_run, tmp_path_factory, colour_bundle_made) -> Path:
     """A directory as a user's: `data`, `run`, and photos to import. Groups of the data set are split in `roles`."""
     root = tmp_path_factory.mktemp("place")
     tiny_run.copy(root)
+    shutil.copytree(colour_bundle_made, root / "colour")
     # On the data that it was trained on a bundle is not certified anew.
     render = f"data render --out {root / 'fresh'} --sequences 48 --frames 1 --seed 9 --workers 1"
     assert run(render.split()) == 0
+    (root / "limits.yaml").write_text("name: quick\nload: {seconds: 0.1}\nmcc: {warn: 0, fail: -1}\n")
     for label in ("none", "roadwork"):
         (root / "photos" / label).mkdir(parents=True)
     for number, path in enumerate(sorted((root / "data" / "images").rglob("*.jpg"))[:8]):
@@ -70,6 +72,21 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
         "run/bundle run/bundle fresh --resamples 50",
         3,
         {"b_is_better", "statement", "left_out", "comparison"},
+    ),
+    ("check",): (
+        "run/bundle fresh --recipe limits.yaml",
+        0,
+        {"bundle", "digest", "status", "findings", "on", "best_batch"},
+    ),
+    ("bench", "serve"): (
+        "run/bundle --pictures data/images --seconds 0.2",
+        0,
+        {"bundle", "loads", "pictures", "best_batch", "peak_memory_mib"},
+    ),
+    ("bundle", "cascade"): (
+        "colour run/bundle --data fresh --out new/c",
+        3,
+        {"cascade", "digest", "stages", "paths", "cost_per_1000", "certifications"},
     ),
     ("bundle", "recertify"): (
         "run/bundle fresh --out new/b --beta 0.5",

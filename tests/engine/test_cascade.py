@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from workzone.core.errors import (
+    BundleError,
     ConfigError,
     DataError,
     DeadlineExceeded,
@@ -220,7 +221,7 @@ def test_after_five_failures_a_stage_is_left_alone_and_after_a_minute_tried_once
         assert (second.asked, answer.verdict, answer.degraded) == (5, DEFER, True)
         assert "circuit is open" in answer.reason
         assert [s.name for s in answer.stages] == ["a"]  # who was not asked did not run
-        assert cascade.stage_states() == (("a", BreakerState.CLOSED), ("b", BreakerState.OPEN))
+        assert list(cascade.stage_states().items()) == [("a", BreakerState.CLOSED), ("b", BreakerState.OPEN)]
         await asyncio.sleep(60)
         second.says, second.takes_s = NONE, 0.05
         answers = await asyncio.gather(*[cascade.answer(PICTURE, deadline_s=None) for _ in range(4)])
@@ -389,7 +390,7 @@ def test_stages_that_make_no_cascade_are_refused():
 
 def test_an_artifact_and_its_answerers_make_a_cascade():
     records = [
-        SimpleNamespace(name=name, deadline_ms=ms, fallback="defer")
+        SimpleNamespace(name=name, digest="d" * 64, deadline_ms=ms, fallback="defer")
         for name, ms in (("small", 50), ("big", 900))
     ]
     artifact = SimpleNamespace(
@@ -403,6 +404,10 @@ def test_an_artifact_and_its_answerers_make_a_cascade():
     assert asyncio.run(cascade.answer(PICTURE, deadline_s=None)).verdict is NONE
     with pytest.raises(ConfigError, match="2 stages"):
         join_stages(artifact, [Scripted(NONE)])
+    other = Scripted(NONE)
+    other.identity = "f" * 64
+    with pytest.raises(BundleError, match="Stage 'big' would be answered by ffff"):
+        join_stages(artifact, [Scripted(NONE), other])
 
 
 def test_closing_closes_every_stage_also_where_one_fails_to():
@@ -420,11 +425,43 @@ def test_closing_closes_every_stage_also_where_one_fails_to():
     run(scenario)
 
 
-def test_it_is_dead_with_any_of_its_stages():
+class Mortal(Scripted):
+    """As `LiveBundle`: with a queue, and it can break for good."""
+
+    def __init__(self, says, depth=0):
+        super().__init__(says)
+        self.died, self.depth = asyncio.Event(), depth
+
+    @property
+    def dead(self):
+        return self.died.is_set()
+
+    async def wait_dead(self):
+        await self.died.wait()
+
+
+def test_it_is_dead_with_any_of_its_stages_and_who_waits_is_told():
     async def scenario():
-        cascade = cascade_of(Scripted(NONE), Scripted(NONE))
+        cascade = cascade_of(Mortal(NONE), Mortal(NONE))
+        waiting = asyncio.create_task(cascade.wait_dead())
+        await asyncio.sleep(1)
         assert not cascade.dead
-        cascade.stages[1].answerer.dead = True
+        assert not waiting.done()
+        cascade.stages[1].answerer.died.set()
         assert cascade.dead
+        await waiting
+
+    run(scenario)
+
+
+def test_its_queue_is_that_of_all_stages_and_a_remote_one_neither_queues_nor_dies_here():
+    async def scenario():
+        cascade = cascade_of(Mortal(NONE, depth=3), Scripted(NONE), Mortal(NONE, depth=2))
+        assert cascade.depth == 5
+        remote = cascade_of(Scripted(NONE), Scripted(NONE))
+        assert (remote.depth, remote.dead) == (0, False)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3600):
+                await remote.wait_dead()
 
     run(scenario)

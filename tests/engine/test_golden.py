@@ -59,6 +59,15 @@ def test_another_calibrator_than_the_sealed_one_is_noticed(bundle, backend, whic
         check_golden(dataclasses.replace(good, calibrator=other), backend)
 
 
+@pytest.mark.parametrize(
+    ("runtime", "package"), [("onnxruntime-cuda", "ONNX Runtime"), ("openvino-fp32", "OpenVINO")]
+)
+def test_the_error_names_the_runtime_that_was_used(bundle, backend, runtime, package):
+    wrong = sealed(bundle, backend, bundle.calibrator, 0.02)
+    with pytest.raises(BundleError, match=f"run with '{runtime}'.*versions of {package}, Pillow"):
+        check_golden(wrong, backend, runtime=runtime)
+
+
 def test_a_moved_logit_is_noticed_and_so_is_a_nan(bundle, backend):
     calibrator = steps(bundle.golden.logits[0])[0]
     with pytest.raises(BundleError, match="golden picture"):

@@ -47,6 +47,7 @@ LINEAGE = {  # docs/architecture.md
     "alternatives": FITTED | {"calib"},
     "report": FITTED | {"calib", "test"},
     "bundle": FITTED | {"calib"},
+    "runtimes": FITTED,
 }
 
 
@@ -178,6 +179,7 @@ def test_only_declared_roles_were_opened(tiny_run) -> None:
         "train": FITTED,
         "baseline": FITTED,
         "freeze": {"select"},
+        "runtimes": {"select"},
         "predict-select": {"select"},
         "predict-calib": {"calib"},
         "predict-test": {"test"},

@@ -64,7 +64,7 @@ def test_each_kind_of_line_has_its_file(tmp_path: Path) -> None:
     assert {k: v for k, v in line.items() if k != "time"} == {
         "level": "INFO", "logger": INFERENCE, "event": "answered", "verdict": "none", "latency_ms": 1.5,
     }  # fmt: skip
-    assert [line["event"] for line in lines(console)] == ["failed", "slow client"]
+    assert [line["event"] for line in lines(console)] == ["failed"]
 
 
 def test_without_a_directory_all_goes_to_the_console(capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,3 +142,19 @@ def test_the_requests_id_rides_along_and_cleaning_twice_changes_nothing() -> Non
     before = dict(vars(record))
     Redaction().filter(record)
     assert vars(record) == before
+
+
+@given(st.lists(st.sampled_from([
+    "wz_ab_secretsecret", "WZ_ab_secretsecret", "Authorization: Bearer abcdefgh", "cookie=x",
+    "basic QWxhZGRpbg==", "://u:p@h",
+    "-----BEGIN RSA PRIVATE KEY-----\nabc", "password = hunter22", "api-key:12345678", "token", "street",
+    "\u202e", "\n", " ", "é",
+]), max_size=6).map("".join))  # fmt: skip
+def test_what_looks_harmless_is_what_no_pattern_would_change(text):
+    import workzone.serving.redaction as module
+
+    slow = text
+    for pattern, replacement in module._PATTERNS:
+        slow = pattern.sub(replacement, slow)
+    assert Redaction().text(text) == slow
+    assert Redaction().one_line(text) == module._UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04x}", slow)

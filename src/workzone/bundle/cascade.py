@@ -1,8 +1,7 @@
-"""The cascade on disk: which bundles answer in which order, what each costs, and what each path promises.
+"""The cascade on disk: a directory that can be copied as a whole, with the bundle of every stage in it.
 
-A directory with `cascade.json` (stages by digest and relative path, costs, deadlines, the certificate of every
-path) and `seen.npz` (the pictures that it was certified on). Sealed as a bundle is: canonical text, a digest of
-itself, the hash of the other file; integrity, not authenticity. Opening opens every stage.
+`cascade.json` (stages by digest, costs, deadlines, the certificate of every path), `seen.npz` (the pictures that it was
+certified on) and `stages/<name>/` (a copy of each stage's bundle). Opening verifies all of it, every bundle included.
 
 The decision a reader would question: a cascade is refused where it was certified on pictures that a stage's
 *policy* was fitted on, though that bundle's own certificate was made on them. That certificate allows for its
@@ -13,61 +12,39 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from pathlib import Path
 
-from pydantic import Field, JsonValue, ValidationError
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 
-from workzone.bundle.files import read_bounded
-from workzone.bundle.manifest import Section, Sha256
+from workzone.bundle.cascade_manifest import (
+    CascadeManifest,
+    CascadeStage,
+    faults,
+    parse_cascade,
+    render_cascade,
+)
+from workzone.bundle.files import list_files, read_bounded
 from workzone.bundle.reader import Bundle, open_bundle
 from workzone.bundle.seen import SEEN_NAME, Part, SeenPictures, seen_from_bytes, seen_to_bytes
-from workzone.core.errors import ArtifactError, BundleError, ConfigError
-from workzone.policy.cascade import CascadePath, check_paths
+from workzone.core.errors import BundleError, ConfigError, DataError
+from workzone.policy.cascade import CascadePath, Reach, check_paths, check_reach
 from workzone.policy.strict_json import read_record
 from workzone.policy.verification import verify_certificate
 from workzone.storage.atomic import atomic_directory
-from workzone.storage.hashing import sha256_bytes, sha256_json
-from workzone.storage.jsonfile import parse_json
+from workzone.storage.hashing import sha256_bytes
 
 CASCADE_NAME = "cascade.json"
+STAGES_NAME = "stages"
 _MAX_BYTES = {CASCADE_NAME: 16 << 20, SEEN_NAME: 256 << 20}
 _LEARNED = (Part.TRAIN, Part.SELECT, Part.CALIB, Part.ANCESTOR_MODEL)
 """What a stage's present answers derive from; `ancestor_policy` was used by policies that are gone."""
-
-
-class CascadeStage(Section):
-    """One stage: a bundle that answers, or defers to the next."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-    path: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
-        description="Directory of the bundle, relative to the cascade's, with '/'."
-    )
-    digest: Sha256 = Field(description="Of the bundle.")
-    cost: float = Field(ge=0, allow_inf_nan=False, description="Of asking it for one picture.")
-    deadline_ms: float = Field(gt=0, allow_inf_nan=False, description="It is late after this.")
-    fallback: Literal["defer"] = Field("defer", description="What is answered while it is out or late.")
-
-
-class CascadeManifest(Section):
-    """`cascade.json` without its digest, which is computed from it."""
-
-    schema_version: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-    created: datetime
-    package_version: Annotated[str, Field(min_length=1, max_length=1000)]
-    stages: tuple[CascadeStage, ...] = Field(min_length=2)
-    paths: JsonValue = Field(description="For 1, 2, ... stages: the certificate, or why there is none.")
-    seen_sha256: Sha256 = Field(description="Of seen.npz.")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the canonical JSON of the manifest: the identity of the cascade."""
-        return sha256_json(self.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +55,9 @@ class CascadeParts:
     created: datetime
     package_version: str
     stages: tuple[CascadeStage, ...]
+    bundles: tuple[Path, ...]
+    """The stages' bundles, which are copied."""
+    reach: Reach
     paths: tuple[CascadePath, ...]
     """As `calibration.cascade.certify_cascade` gives them."""
     calibration_ids: tuple[str, ...]
@@ -101,6 +81,11 @@ class CascadeBundle:
         return self.manifest.digest
 
 
+def is_cascade(path: Path) -> bool:
+    """Return whether `path` is meant as a cascade rather than as a bundle; says nothing of its soundness."""
+    return (path / CASCADE_NAME).is_file()
+
+
 def write_cascade(directory: Path, parts: CascadeParts) -> CascadeBundle:
     """Write a cascade to `directory` and return it, opened and verified.
 
@@ -109,8 +94,7 @@ def write_cascade(directory: Path, parts: CascadeParts) -> CascadeBundle:
         BundleError: A stage is not the bundle that it should be, the certificates do not hold, or were made
             on pictures that a stage has learned from.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"'{directory}' exists and is not empty; a cascade is written to a new directory.")
+    check_new_directory(directory)
     seen = seen_to_bytes(SeenPictures.from_ids(calib=parts.calibration_ids))
     try:
         manifest = CascadeManifest(
@@ -118,15 +102,21 @@ def write_cascade(directory: Path, parts: CascadeParts) -> CascadeBundle:
             created=parts.created,
             package_version=parts.package_version,
             stages=parts.stages,
+            reach=parts.reach,
             paths=json.loads(json.dumps([asdict(path) for path in parts.paths], allow_nan=False)),
             seen_sha256=sha256_bytes(seen),
         )
     except ValidationError as error:
-        raise ConfigError(f"This is no cascade: {_faults(error)}.") from error
+        raise ConfigError(f"This is no cascade: {faults(error)}.") from error
+    _check_distinct(directory, manifest)
+    if len(parts.bundles) != len(parts.stages):
+        raise ConfigError(f"{len(parts.stages)} stages need as many bundles, got {len(parts.bundles)}.")
     with atomic_directory(directory) as temporary:
+        for stage, bundle in zip(parts.stages, parts.bundles, strict=True):
+            _copy(bundle, temporary / STAGES_NAME / stage.name)
         (temporary / SEEN_NAME).write_bytes(seen)
-        (temporary / CASCADE_NAME).write_bytes(_render(manifest))
-        open_cascade(temporary)  # a sibling of `directory`, so that relative paths lead to the same place
+        (temporary / CASCADE_NAME).write_bytes(render_cascade(manifest))
+        open_cascade(temporary)  # before it appears: a cascade that cannot be opened is not written
     return open_cascade(directory)
 
 
@@ -138,37 +128,73 @@ def open_cascade(path: Path) -> CascadeBundle:
             from their counts, or were made on pictures that a stage has learned from.
     """
     _check_files(path)
-    manifest = _parse(_read(path / CASCADE_NAME), str(path / CASCADE_NAME))
+    manifest = parse_cascade(_read(path / CASCADE_NAME), str(path / CASCADE_NAME))
     data = _read(path / SEEN_NAME)
     if sha256_bytes(data) != manifest.seen_sha256:
         raise BundleError(f"'{path / SEEN_NAME}' was changed after the cascade was sealed. Get it again.")
     seen = seen_from_bytes(data, _MAX_BYTES[SEEN_NAME])
+    _check_distinct(path, manifest)
+    _check_directories(path, manifest)
     stages = tuple(_open_stage(path, stage) for stage in manifest.stages)
-    for key in ("name", "digest"):
-        if len({getattr(stage, key) for stage in manifest.stages}) < len(stages):
-            raise BundleError(f"'{path}': two stages have one {key}; each is asked once.")
     paths = _paths(path, manifest)
     _check_calibration(path, manifest, stages, paths, seen)
+    check_reach(manifest.reach, paths, len(seen.calib))
     return CascadeBundle(path, manifest, stages, paths, seen)
 
 
-def stage_path(cascade: Path, stage: CascadeStage) -> Path:
-    """Return where a stage's bundle lies.
+def check_new_directory(directory: Path) -> None:
+    """Refuse a place where something is already: asked before hours of scoring, not after.
 
     Raises:
-        BundleError: Its path is not relative, or is not plain.
+        ConfigError: `directory` is no empty directory.
     """
-    relative = PurePosixPath(stage.path)
-    if relative.is_absolute() or "\\" in stage.path or "\0" in stage.path:
-        raise BundleError(
-            f"'{cascade}': the path '{stage.path}' of stage '{stage.name}' is not relative to the cascade. "
-            "Put the bundles beside it, and write it again."
-        )
-    return cascade.absolute() / relative
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"'{directory}' exists and is not empty; a cascade is written to a new directory.")
+
+
+def check_new_to_stages(
+    stages: Mapping[str, SeenPictures], ids: ArrayLike, groups: ArrayLike, *, what: str
+) -> None:
+    """Refuse to certify a cascade on pictures that model or policy of a stage learned from.
+
+    Args:
+        stages: Name → what that stage's bundle has seen.
+        ids: str [N], sample ids of all pictures that it would be certified on.
+        groups: str [N], their groups, so that the message can say how much must go.
+        what: What the message calls these pictures, as "data set 'kerb'".
+
+    Raises:
+        DataError: There are such pictures; says how many by stage, in how many groups, and what to do.
+    """
+    by_stage = {name: _learned(seen, ids) for name, seen in stages.items()}
+    known = np.logical_or.reduce(list(by_stage.values()))
+    if not known.any():
+        return
+    names = np.asarray(groups, dtype=np.str_)
+    tainted = np.unique(names[known])
+    which = " and ".join(f"{int(k.sum())} by stage '{name}'" for name, k in by_stage.items() if k.any())
+    raise DataError(
+        f"Of the {len(known)} pictures of {what} some were learned from: {which}, for its model or its policy; "
+        "expected none: the thresholds of a stage look good on the pictures that they were chosen on, and the "
+        f"test of the whole does not allow for that. Leave out their {len(tainted)} groups whole "
+        f"({int(np.isin(names, tainted).sum())} pictures, such as group '{tainted[0]}'), or label pictures that "
+        "are new to every stage."
+    )
+
+
+def _learned(seen: SeenPictures, ids: ArrayLike) -> NDArray[np.bool_]:
+    return seen.overlap_with(ids, parts=_LEARNED)
+
+
+def _copy(bundle: Path, target: Path) -> None:
+    """Copy a bundle's files; whether they are the right ones is seen when the copy is opened."""
+    target.mkdir(parents=True)
+    for name in list_files(bundle):
+        shutil.copyfile(bundle / name, target / name, follow_symlinks=False)
 
 
 def _open_stage(cascade: Path, stage: CascadeStage) -> Bundle:
-    bundle = open_bundle(stage_path(cascade, stage))
+    bundle = open_bundle(cascade / STAGES_NAME / stage.name)
     if bundle.digest != stage.digest:
         raise BundleError(
             f"'{bundle.path}' is not the bundle of stage '{stage.name}' of '{cascade}': its digest is "
@@ -190,6 +216,15 @@ def _paths(path: Path, manifest: CascadeManifest) -> tuple[CascadePath, ...]:
     return paths
 
 
+def _check_distinct(path: Path, manifest: CascadeManifest) -> None:
+    for key in ("name", "digest"):
+        if len({getattr(stage, key) for stage in manifest.stages}) < len(manifest.stages):
+            raise BundleError(
+                f"'{path}': two stages have one {key}; each is asked once. Give different bundles, each with a "
+                "name of its own."
+            )
+
+
 def _check_calibration(
     path: Path,
     manifest: CascadeManifest,
@@ -205,7 +240,7 @@ def _check_calibration(
         raise BundleError(f"'{path}': the pictures of {SEEN_NAME} are not those of the certificates.")
     ids = seen.ids(Part.CALIB)
     for stage, bundle in zip(manifest.stages, stages, strict=True):
-        known = int(bundle.seen.overlap_with(ids, parts=_LEARNED).sum())
+        known = int(_learned(bundle.seen, ids).sum())
         if known:
             raise BundleError(
                 f"'{path}': {known} of the {len(ids)} pictures that the cascade was certified on are among those "
@@ -217,41 +252,28 @@ def _check_calibration(
 def _check_files(path: Path) -> None:
     if not path.is_dir():
         raise BundleError(f"'{path}' is not a cascade: expected a directory with {CASCADE_NAME}.")
+    expected = {**dict.fromkeys(_MAX_BYTES, stat.S_IFREG), STAGES_NAME: stat.S_IFDIR}
     with os.scandir(path) as entries:
-        plain = {e.name: stat.S_ISREG(e.stat(follow_symlinks=False).st_mode) for e in entries}
-    if missing := sorted(_MAX_BYTES.keys() - plain.keys()):
+        found = {e.name: stat.S_IFMT(e.stat(follow_symlinks=False).st_mode) for e in entries}
+    if missing := sorted(expected.keys() - found.keys()):
         raise BundleError(f"'{path}' is not a whole cascade: it lacks '{missing[0]}'. Get it again.")
-    if strange := sorted(name for name, regular in plain.items() if name not in _MAX_BYTES or not regular):
+    if strange := sorted(name for name, kind in found.items() if expected.get(name) != kind):
         raise BundleError(f"'{path}' holds '{strange[0]}', which no cascade holds. Remove it.")
+
+
+def _check_directories(path: Path, manifest: CascadeManifest) -> None:
+    """Check that `stages/` holds a real directory for each stage and nothing else: a link may lead outside."""
+    with os.scandir(path / STAGES_NAME) as entries:
+        found = {e.name: e.is_dir(follow_symlinks=False) for e in entries}
+    names = {stage.name for stage in manifest.stages}
+    if missing := sorted(names - found.keys()):
+        raise BundleError(f"'{path}' is not a whole cascade: it lacks the bundle of stage '{missing[0]}'.")
+    if strange := sorted(name for name, plain in found.items() if name not in names or not plain):
+        raise BundleError(
+            f"'{path / STAGES_NAME}' holds '{strange[0]}', which is no stage's directory; a cascade holds the "
+            "bundles of its stages themselves, no links, and nothing else."
+        )
 
 
 def _read(path: Path) -> bytes:
     return read_bounded(path, _MAX_BYTES[path.name])
-
-
-def _render(manifest: CascadeManifest) -> bytes:
-    value = {**manifest.model_dump(mode="json"), "digest": manifest.digest}
-    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
-    return f"{text}\n".encode()
-
-
-def _parse(data: bytes, where: str) -> CascadeManifest:
-    try:
-        value: Any = parse_json(data, f"'{where}'")
-    except ArtifactError as error:
-        raise BundleError(str(error)) from error
-    digest = value.pop("digest", None) if isinstance(value, dict) else None
-    try:
-        manifest = CascadeManifest.model_validate_json(json.dumps(value), strict=True)
-    except ValidationError as error:
-        raise BundleError(f"'{where}' is not a cascade of schema version 1 ({_faults(error)}).") from error
-    if digest != manifest.digest or _render(manifest) != data:
-        raise BundleError(
-            f"'{where}' was changed after the cascade was sealed: its digest does not fit its content. "
-            "Get the cascade again from where it came from."
-        )
-    return manifest
-
-
-def _faults(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors()[:3])

@@ -50,7 +50,10 @@ def list_files(bundle: Path) -> dict[str, int]:
     if not bundle.is_dir():
         raise BundleError(f"'{bundle}' is not a bundle: {_what(bundle)}, expected a directory.")
     if not (bundle / "bundle.json").is_file():
-        what = "a data set" if (bundle / "dataset.json").is_file() else "a directory without bundle.json"
+        known = {"dataset.json": "a data set", "cascade.json": "a cascade, which this does not take"}
+        what = next(
+            (w for f, w in known.items() if (bundle / f).is_file()), "a directory without bundle.json"
+        )
         raise BundleError(f"'{bundle}' is not a bundle: it is {what}. Name the directory that `pack` wrote.")
     sizes: dict[str, int] = {}
     with os.scandir(bundle) as entries:

@@ -21,8 +21,8 @@ from workzone.core.types import Lineage, Opening, Role
 from workzone.imaging.preprocessing import Preprocessing
 from workzone.storage.hashing import sha256_json
 
-SCHEMA_VERSION = 2
-"""2: every bundle has `seen.npz`, the pictures that it derives from."""
+SCHEMA_VERSION = 3
+"""2: every bundle has `seen.npz`, the pictures that it derives from. 3: and names the runtime that it was made with."""
 MANIFEST_NAME = "bundle.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -85,10 +85,11 @@ class BackboneInfo(Section):
 
 
 class Serving(Section):
-    """Which model file answers, in which precision."""
+    """Which model file answers, in which precision and runtime its promise was made."""
 
     model_file: Annotated[str, Field(pattern=r"^model[a-z0-9._-]*\.onnx$")] = "model.onnx"
     precision: _Text = "fp32"
+    backend: _Text = "onnxruntime"
 
 
 class OperatingPoint(Section):
@@ -101,7 +102,7 @@ class OperatingPoint(Section):
 class BundleManifest(Section):
     """The manifest without its digest, which is computed from it."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
     created: datetime
     package_version: _Text
@@ -158,9 +159,8 @@ def parse_manifest(data: bytes, where: str) -> BundleManifest:
         )
     if isinstance(version, int) and version < SCHEMA_VERSION:
         raise BundleError(
-            f"'{where}' has schema version {version}, which does not record the pictures that a bundle "
-            f"learned from; this Workzone reads version {SCHEMA_VERSION}. Pack it again with this version: "
-            "'workzone run' with its recipe and directory."
+            f"'{where}' has schema version {version}; this Workzone reads version {SCHEMA_VERSION}. "
+            "Pack it again with this version: 'workzone run' with its recipe and directory."
         )
     digest = value.pop("digest", None)
     try:

@@ -41,6 +41,7 @@ class ModelRecord(Section):
     spec: ModelSpec
     backbone: BackboneInfo
     precision: str = "fp32"
+    backend: str = Field("onnxruntime", description="The runtime that gave its answers here, and serves.")
     parity: ParityReport
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +26,6 @@ from workzone.core.scores import Scores
 from workzone.policy.binomial import binomial_cdf
 from workzone.policy.cascade import CascadePath, check_paths, compose_codes
 from workzone.policy.certificate import Certificate
-from workzone.policy.policies import AnyPolicy
 from workzone.policy.risks import RISKS, Risk
 from workzone.policy.settings import Counting, RiskLimit
 
@@ -129,7 +127,7 @@ def _certificate(
 ) -> Certificate:
     said = replace(calib, logits=composed.astype(np.float64))
     certified = certify_policy(
-        cast("AnyPolicy", _Composite(settings)),  # it asks of a policy: settings, decide, and to be replaced
+        _Composite(settings),
         said,
         kind="pac",
         split_sha256=split_sha256,

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import Field, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from workzone.calibration.groups import Grouped, group_pictures
 from workzone.calibration.path import group_counts
@@ -36,7 +36,6 @@ from workzone.policy.certificate import (
     Restated,
     Walk,
 )
-from workzone.policy.policies import AnyPolicy
 from workzone.policy.risks import RISKS, Population, risk_title
 from workzone.policy.settings import Counting, RiskLimit
 from workzone.policy.verdicts import CODES
@@ -57,8 +56,44 @@ Reaches = Callable[[Scores, int], bool]
 NOT_YET = "It was not certified yet."
 
 
+class Promised(Protocol):
+    """What is to be promised."""
+
+    @property
+    def limits(self) -> tuple[RiskLimit, ...]:
+        """One risk or two, each with its limit."""
+
+    @property
+    def delta(self) -> float:
+        """Probability that the promise is wrong, in (0, 1)."""
+
+    @property
+    def counting(self) -> Counting:
+        """What stands for a group."""
+
+
+class Certifiable(Protocol):
+    """A policy, or a path of several: a dataclass with the fields `certificate` and `refusal`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def settings(self) -> Promised:
+        """What it is to promise."""
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What it promises."""
+
+    def decide(self, logits: ArrayLike, features: NDArray[np.float32] | None = None) -> Codes:
+        """Return the verdict codes [N]."""
+
+
+P = TypeVar("P", bound=Certifiable)
+
+
 def certify_policy(
-    policy: AnyPolicy,
+    policy: P,
     calib: Scores,
     *,
     kind: Kind,
@@ -68,7 +103,7 @@ def certify_policy(
     stakes: Sequence[float | None],
     exceedances: Sequence[float | None] | None = None,
     reaches: Reaches | None = None,
-) -> AnyPolicy:
+) -> P:
     """Return the policy with the certificate of its rule, and what it costs on `calib`.
 
     Args:

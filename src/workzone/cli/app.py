@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from workzone import __version__
-from workzone.cli import bundle, compare, data, pipeline, plan, predict, serve
+from workzone.cli import bench, bundle, check, compare, data, pipeline, plan, predict, serve
 from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
 
@@ -28,11 +28,13 @@ app.add_typer(data.app, name="data")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(plan.app, name="plan")
 app.add_typer(serve.app, name="serve")
+app.add_typer(bench.app, name="bench")
 app.command("demo")(pipeline.demo)
 app.command("run")(pipeline.run)
 app.command("report")(pipeline.report)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
+app.command("check")(check.check)
 
 
 def _print_version(wanted: bool) -> None:

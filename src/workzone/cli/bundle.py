@@ -1,4 +1,4 @@
-"""`workzone bundle`: verify, show and re-certify bundles."""
+"""`workzone bundle`: verify, show and re-certify bundles, and join them to cascades."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workzone.cli import cascade as cascades
 from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, out, shown
 
 if TYPE_CHECKING:
     from workzone.bundle.reader import Bundle
     from workzone.phases.verify_certificate import CertificateCheck
 
-app = typer.Typer(help="Verify, show and re-certify bundles.", no_args_is_help=True)
+app = typer.Typer(help="Verify, show and re-certify bundles; join them to cascades.", no_args_is_help=True)
+app.command("cascade")(cascades.cascade)
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle.")]
+AnyPath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle, or of a cascade.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 @app.command()
 def verify(
-    bundle: BundlePath,
+    bundle: AnyPath,
     certificate: Annotated[
         Path | None,
         typer.Option(
@@ -32,9 +35,15 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check digest, hashes, schema and certificate, and run the golden pictures."""
+    """Check digest, hashes, schema and certificate, and run the golden pictures; of a cascade, those of all stages."""
+    from workzone.bundle.cascade import is_cascade
     from workzone.engine.predictor import open_predictor
 
+    if is_cascade(bundle):
+        if certificate is not None:
+            raise _no_recomputing(bundle)
+        cascades.verify_cascade(bundle, json=json)
+        return
     predictor = open_predictor(bundle)
     opened = predictor.bundle
     check = None
@@ -68,6 +77,15 @@ def verify(
         raise typer.Exit(ExitCode.GATE_NOT_MET)
 
 
+def _no_recomputing(path: Path) -> Exception:
+    from workzone.core.errors import ConfigError
+
+    return ConfigError(
+        f"'{path}' is a cascade; --certificate recomputes that of one bundle. Make the cascade again from its stages "
+        "and the data set (`workzone bundle cascade`), and compare what `workzone bundle show` says of both."
+    )
+
+
 def _print_check(check: CertificateCheck) -> None:
     pictures = f"{check.n_select} pictures of select and {check.n_calib} of calib"
     if check.holds:
@@ -80,10 +98,14 @@ def _print_check(check: CertificateCheck) -> None:
 
 
 @app.command()
-def show(bundle: BundlePath, json: Json = False) -> None:
-    """Print what a bundle is and what it promises."""
+def show(bundle: AnyPath, json: Json = False) -> None:
+    """Print what a bundle or cascade is and what it promises."""
+    from workzone.bundle.cascade import is_cascade
     from workzone.bundle.reader import open_bundle
 
+    if is_cascade(bundle):
+        cascades.show_cascade(bundle, json=json)
+        return
     opened = open_bundle(bundle)
     if json:
         emit_json(_summary(opened))

@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
 def run(
-    phase: Annotated[str, typer.Argument(help="Up to which phase.")] = "pack",
+    phase: Annotated[str, typer.Argument(help="Up to which phase; by default all.")] = "",
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as train.epochs=5.")] = None,
     recipe: Annotated[
         str, typer.Option("--recipe", "-r", help="Name of a shipped recipe, or a YAML file.")
@@ -39,7 +39,7 @@ def run(
     targets = [word for word in words if "=" not in word]
     loaded = load_recipe(recipe, settings)
     target = out_dir or Path("runs") / loaded.name
-    planned = _run(loaded, target, targets[0] if targets else "pack", dry_run=dry_run, quiet=json)
+    planned = _run(loaded, target, targets[0] if targets else None, dry_run=dry_run, quiet=json)
     if json:
         emit_json({"run": str(target), "dry_run": dry_run, "phases": [_phase_json(p) for p in planned]})
     elif dry_run:
@@ -62,7 +62,7 @@ def demo(
     data = out_dir / "data"
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": data})})
     _render_once(recipe, data, quiet=json)
-    _run(recipe, out_dir, "pack", dry_run=False, quiet=json)
+    _run(recipe, out_dir, None, dry_run=False, quiet=json)
     from workzone.engine.predictor import open_predictor
 
     predictor = open_predictor(out_dir / "bundle")
@@ -138,7 +138,9 @@ def _render_once(recipe: Recipe, data: Path, *, quiet: bool) -> None:
         )
 
 
-def _run(recipe: Recipe, target: Path, phase: str, *, dry_run: bool, quiet: bool) -> list[PlannedPhase]:
+def _run(
+    recipe: Recipe, target: Path, phase: str | None, *, dry_run: bool, quiet: bool
+) -> list[PlannedPhase]:
     from workzone.phases.build import build_run, check_extras
 
     with ConsoleObserver(quiet=quiet) as observer:
@@ -164,6 +166,7 @@ def _print_plan(planned: list[PlannedPhase]) -> None:
 
 
 def _print_products(target: Path) -> None:
-    for name, path in (("Bundle", target / "bundle"), ("Report", target / "report" / "report.html")):
-        if path.exists():
-            out.print(f"{name}: {shown(path)}")
+    for bundle in sorted(target.glob("bundle*/bundle.json")):
+        out.print(f"Bundle: {shown(bundle.parent)}")
+    for page in sorted(target.glob("report*/report.html")):
+        out.print(f"Report: {shown(page)}")

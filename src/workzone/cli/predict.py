@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workzone.cli.console import ConsoleObserver, ExitCode, emit_json, emit_json_line, out, shown
+from workzone.cli.predict_timing import print_row, timed_to_console
 
 if TYPE_CHECKING:
-    from workzone.engine.predictor import Predictor
+    from workzone.engine.batch import AnswersMany
     from workzone.engine.results import ResultRow
 
 
 def predict(
-    bundle: Annotated[Path, typer.Argument(help="Directory of the bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="Directory of the bundle, or of a cascade.")],
     images: Annotated[list[Path], typer.Argument(help="Pictures, or directories of pictures.")],
     out_file: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write to this .jsonl, .csv or .parquet; resumable.")
@@ -28,6 +29,8 @@ def predict(
         int | None, typer.Option(min=1, help="Pictures at once; by default the bundle's largest.")
     ] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew instead of resuming an interrupted run.")] = False,
+    timing: Annotated[bool, typer.Option("--timing", help="Say where each picture's time goes.")] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="With --timing: runs that count.")] = 20,
     json: Annotated[bool, typer.Option("--json", help="One JSON line a picture.")] = False,
 ) -> None:
     """Answer pictures: probability, verdict and latency of each.
@@ -35,10 +38,14 @@ def predict(
     A picture that cannot be read is reported and spoils no other; the exit code is then 1.
     """
     from workzone.engine.batch import find_pictures
-    from workzone.engine.predictor import open_predictor
     from workzone.engine.results import to_row
 
-    predictor = open_predictor(bundle)
+    if timing:
+        _refuse_with_timing({"--out": out_file, "--format": form, "--batch": batch, "--restart": restart})
+        if timed_to_console(bundle, find_pictures(images), repeats, json=json):
+            raise typer.Exit(ExitCode.FAILED)
+        return
+    predictor = _opened(bundle)
     pictures = find_pictures(images)
     if out_file is not None:
         failed = _to_file(predictor, pictures, out_file, form, batch, restart=restart, json=json)
@@ -49,8 +56,25 @@ def predict(
         raise typer.Exit(ExitCode.FAILED)
 
 
+def _opened(path: Path) -> AnswersMany:
+    from workzone.bundle.cascade import is_cascade
+    from workzone.engine.cascade_predictor import open_cascade_predictor
+    from workzone.engine.predictor import open_predictor
+
+    return open_cascade_predictor(path) if is_cascade(path) else open_predictor(path)
+
+
+def _refuse_with_timing(options: Mapping[str, object]) -> None:
+    from workzone.core.errors import ConfigError
+
+    if given := [name for name, value in options.items() if value]:
+        raise ConfigError(
+            f"--timing answers one picture at a time and prints; it does not go with {' and '.join(given)}."
+        )
+
+
 def _to_file(
-    predictor: Predictor,
+    predictor: AnswersMany,
     pictures: list[Path],
     out_file: Path,
     form: str | None,
@@ -83,18 +107,11 @@ def _to_file(
 def _to_console(rows: Iterable[ResultRow], *, json: bool) -> int:
     from dataclasses import asdict
 
-    colours = {"roadwork": "yellow", "none": "green", "defer": "cyan"}
     failed = 0
     for row in rows:
         failed += row.error is not None
         if json:
             emit_json_line(asdict(row))
-        elif row.error is not None:
-            out.print(f"[red]error[/red] {shown(row.error)}")
         else:
-            verdict = str(row.verdict)
-            out.print(
-                f"{shown(row.image)}  probability {row.probability:.3f}  "
-                f"[{colours[verdict]}]{verdict}[/{colours[verdict]}]  {row.latency_ms:.0f} ms"
-            )
+            print_row(row)
     return failed

@@ -56,7 +56,9 @@ PictureDays = Annotated[int, typer.Option(min=1, help="How long pictures are kep
 Logs = Annotated[Path | None, typer.Option(help="Directory of the logs; by default standard error.")]
 CacheMib = Annotated[int, typer.Option(min=0, help="Memory of the cache of answers; 0: none.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Of the network.")]
-Backend = Annotated[str | None, typer.Option(help="Runtime of the network.")]
+Backend = Annotated[
+    str | None, typer.Option(help="Runtime of the network; by default the one that the bundle was made with.")
+]
 QueueSize = Annotated[int, typer.Option(min=1, help="The most pictures that wait.")]
 MaxBatch = Annotated[int | None, typer.Option(min=1, help="By default, what is measured to pay.")]
 HangS = Annotated[float, typer.Option(min=0.1, help="A run that takes longer is ended.")]
@@ -113,11 +115,11 @@ def run(
     for module in ("fastapi", "uvicorn", "prometheus_client", "python_multipart"):
         check_installed(module, "serve")
     from workzone.engine.live import LiveSettings
-    from workzone.engine.scorer import DEFAULT_BACKEND
     from workzone.imaging.decode import DecodeLimits
     from workzone.serving.http.server import ServerSettings
     from workzone.serving.keys import check_binding
     from workzone.serving.limits import Limits
+    from workzone.serving.process_end import end_if_hung
 
     check_binding(host, has_keys=keys is not None)
     limits = Limits(
@@ -132,7 +134,7 @@ def run(
         queue_size=queue_size,
         max_batch=max_batch,
         hang_s=hang_s,
-        backend=backend or DEFAULT_BACKEND,
+        backend=backend,
         limits=DecodeLimits(max_bytes=limits.picture_bytes, max_pixels=max_pixels),
     )
     settings = ServerSettings(
@@ -146,6 +148,7 @@ def run(
     )
     records = Records(journal, retain_days, pictures, keep_pictures, picture_days, logs)
 
-    if not serve(bundle, live, settings, limits, records, keys, bundle_root, cache_mib):
-        raise typer.Exit(ExitCode.FAILED)
-
+    told = serve(bundle, live, settings, limits, records, keys, bundle_root, cache_mib)
+    code = ExitCode.DONE if told else ExitCode.FAILED
+    end_if_hung(code)
+    raise typer.Exit(code)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workzone.serving.http.server import ServerSettings, Tls
     from workzone.serving.limits import Limits
     from workzone.serving.recording import Keeper
+    from workzone.serving.served import Served
 
 MIB = 1 << 20
 
@@ -61,7 +62,6 @@ def serve(
     from contextlib import ExitStack
 
     from workzone.engine.cache import AnswerCache
-    from workzone.engine.live import open_live
     from workzone.serving.bundle_root import BundleRoot
     from workzone.serving.http.app import create_app
     from workzone.serving.http.context import make_context
@@ -69,14 +69,13 @@ def serve(
     from workzone.serving.http.server import serve
     from workzone.serving.key_ring import KeyRing
     from workzone.serving.logs import operational_logs
+    from workzone.serving.opening import open_served
     from workzone.serving.performance import HourlySummary
-    from workzone.serving.served import Served, describe_bundle
     from workzone.serving.service import Service
     from workzone.storage.journal import Journal
 
-    async def open_served(path: Path) -> Served:
-        opened = await asyncio.to_thread(open_live, path, live)
-        return Served(opened, describe_bundle(opened.bundle))
+    async def opened(path: Path) -> Served:
+        return await open_served(path, live)
 
     ring = None if keys is None else KeyRing.open(keys)
     keeper = _keeper(records)
@@ -90,7 +89,7 @@ def serve(
             keeper=keeper,
             observer=metrics,
         )
-        bundles = None if bundle_root is None else BundleRoot(bundle_root, open_served)
+        bundles = None if bundle_root is None else BundleRoot(bundle_root, opened)
         context = make_context(service, ring, metrics, limits=limits, bundles=bundles)
         looks = 0
 
@@ -106,7 +105,7 @@ def serve(
                 create_app(context),
                 metrics_app(metrics),
                 service,
-                lambda: open_served(bundle),
+                lambda: opened(bundle),
                 settings,
                 look_after=look_after,
                 listening=lambda address: err.print(f"listening on {shown(address)}"),

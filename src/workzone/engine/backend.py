@@ -80,6 +80,14 @@ PRECISIONS: Mapping[str, str] = MappingProxyType(
 )
 """Name → the precision that the network is computed in."""
 
+PACKAGES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "openvino-fp32": ("openvino", "openvino"),
+        "openvino-bf16": ("openvino", "openvino"),
+    }
+)
+"""Name → (package, extra that brings it), where a runtime needs more than the base."""
+
 
 def open_backend(
     name: str, model: Path, spec: ModelSpec, *, max_batch: int, threads: int | None = None

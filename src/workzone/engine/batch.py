@@ -15,16 +15,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from workzone.core.errors import ArtifactError, ConfigError, DataError
 from workzone.core.lazy import require
 from workzone.core.observer import NullObserver, Observer
-from workzone.engine.predictor import Predictor
+from workzone.core.types import Prediction
+from workzone.engine.predictor import Failure
 from workzone.engine.results import ResultFormat, ResultRow, from_line, to_line, to_row, write_results
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 _HEADER_VERSION = 1
+
+
+class AnswersMany(Protocol):
+    """What answers: a bundle's predictor, or a cascade's."""
+
+    @property
+    def identity(self) -> str:
+        """Digest of it: a run is resumed with the same only."""
+
+    @property
+    def max_batch(self) -> int:
+        """The most pictures at once."""
+
+    def predict_many(
+        self, sources: Iterable[Path], batch: int | None = None
+    ) -> Iterator[Prediction | Failure]:
+        """Answer pictures in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,7 @@ def _below(directory: Path) -> list[Path]:
 
 
 def predict_to_file(
-    predictor: Predictor,
+    predictor: AnswersMany,
     pictures: Sequence[Path],
     out: Path,
     form: ResultFormat,
@@ -113,7 +131,7 @@ def predict_to_file(
     with _held(partial) as handle:
         if restart:
             handle.truncate(0)
-        rows = [row for row in _resume(handle, partial, predictor.bundle.digest) if row.image in wanted]
+        rows = [row for row in _resume(handle, partial, predictor.identity) if row.image in wanted]
         resumed = len(rows)
         done = {row.image for row in rows}
         left = [path for path in pictures if str(path) not in done]
@@ -127,7 +145,7 @@ def predict_to_file(
 
 
 def _answer_rest(
-    predictor: Predictor,
+    predictor: AnswersMany,
     left: Sequence[Path],
     handle: BinaryIO,
     batch: int | None,
@@ -136,7 +154,7 @@ def _answer_rest(
 ) -> Iterator[ResultRow]:
     """Yield the rows of the pictures that are left, each after its batch is safely on disk."""
     total = done + len(left)
-    size = max(1, batch or predictor.bundle.preprocessing.max_batch)
+    size = max(1, batch or predictor.max_batch)
     answers = predictor.predict_many(left, size)
     observer.progress("predict", done, total)
     while rows := [to_row(answer) for answer in islice(answers, size)]:

@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from workzone.bundle.cascade import CascadeBundle
 from workzone.core.errors import (
+    BundleError,
     ConfigError,
     DataError,
     DeadlineExceeded,
@@ -62,6 +63,18 @@ class Perishable(Protocol):
     @property
     def dead(self) -> bool:
         """Whether only a restart helps."""
+
+    async def wait_dead(self) -> None:
+        """Return when it is."""
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """An answerer with a queue."""
+
+    @property
+    def depth(self) -> int:
+        """Pictures that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +149,26 @@ class Cascade:
         """Whether a stage of this process is broken for good: a later one too comes back only by a restart."""
         return any(isinstance(s.answerer, Perishable) and s.answerer.dead for s in self.stages)
 
-    def stage_states(self) -> tuple[tuple[str, BreakerState], ...]:
-        """Return name and breaker state of every stage, for metrics and the page."""
-        return tuple((stage.name, stage.breaker.state) for stage in self.stages)
+    @property
+    def depth(self) -> int:
+        """How many pictures wait, in all stages."""
+        return sum(s.answerer.depth for s in self.stages if isinstance(s.answerer, Queued))
+
+    async def wait_dead(self) -> None:
+        """Return when a stage is dead; never where none can be."""
+        perishable = [s.answerer for s in self.stages if isinstance(s.answerer, Perishable)]
+        if not perishable:
+            await asyncio.Event().wait()
+        waits = [asyncio.ensure_future(answerer.wait_dead()) for answerer in perishable]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def stage_states(self) -> Mapping[str, BreakerState]:
+        """Return the breaker's state of every stage by name, in their order, for metrics."""
+        return {stage.name: stage.breaker.state for stage in self.stages}
 
     async def answer(self, picture: bytes, *, deadline_s: float | None) -> Answer:
         """Answer one picture; see `Answerer.answer`.
@@ -285,10 +315,18 @@ def join_stages(
 
     Raises:
         ConfigError: There are not as many answerers as stages.
+        BundleError: One answers with another bundle than its stage's: what was certified is not what would answer.
     """
     stages = cascade.manifest.stages
     if len(answerers) != len(stages):
         raise ConfigError(f"The cascade has {len(stages)} stages, got {len(answerers)} answerers.")
+    for stage, answerer in zip(stages, answerers, strict=True):
+        if answerer.identity != stage.digest:
+            raise BundleError(
+                f"Stage '{stage.name}' would be answered by {answerer.identity[:12]}, the cascade was certified with "
+                f"{stage.digest[:12]}: expected that bundle. Was it exchanged while the cascade was being opened? "
+                "Put it back, or certify the cascade again."
+            )
     joined = [
         Stage(stage.name, answerer, stage.deadline_ms, CircuitBreaker(clock=clock), Fallback(stage.fallback))
         for stage, answerer in zip(stages, answerers, strict=True)

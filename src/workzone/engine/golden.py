@@ -11,18 +11,23 @@ import numpy as np
 from workzone.bundle.reader import Bundle
 from workzone.core.errors import BundleError, DataError, InferenceError
 from workzone.engine.backend import Backend
-from workzone.engine.scorer import score_sources
+from workzone.engine.scorer import DEFAULT_BACKEND, score_sources
 
 CALIBRATOR_TOLERANCE = 1e-9
 """Of a probability: the calibrator is plain arithmetic, which differs between machines in the last digits."""
 
 
-def check_golden(bundle: Bundle, backend: Backend) -> float:
+def check_golden(bundle: Bundle, backend: Backend, *, runtime: str = DEFAULT_BACKEND) -> float:
     """Run the golden pictures and return the largest difference of a logit.
 
     Two questions, each with a tolerance of its own: does the network give the sealed logits here, and does
     the calibrator make the sealed probabilities of the sealed logits? Asked so, a calibrator with steps
     passes although a logit that moves by a millionth may cross one.
+
+    Args:
+        bundle: Whose golden pictures.
+        backend: Its network, loaded.
+        runtime: What the backend is called (a key of `engine.backend.BACKENDS`), for the error.
 
     Raises:
         BundleError: A logit differs beyond the tolerance of the serving precision, a probability is not what
@@ -43,11 +48,15 @@ def check_golden(bundle: Bundle, backend: Backend) -> float:
         raise BundleError(
             f"'{bundle.path}' gives other answers here than it was sealed with: golden picture {worst} "
             f"has logit {logits[worst]:.5f}, sealed {golden.logits[worst]:.5f}; tolerance {tolerance:g} "
-            f"({precision}). Its certificate does not hold with this installation: compare its versions of "
-            "onnxruntime, Pillow and OpenCV."
+            f"({precision}, run with '{runtime}'). Its certificate does not hold with this installation: compare "
+            f"its versions of {_package(runtime)}, Pillow and OpenCV."
         )
     _check_calibrator(bundle)
     return float(off.max())
+
+
+def _package(runtime: str) -> str:
+    return "OpenVINO" if runtime.startswith("openvino") else "ONNX Runtime"
 
 
 def _check_calibrator(bundle: Bundle) -> None:

@@ -26,7 +26,7 @@ from workzone.engine.answers import Answer, StageRun
 from workzone.engine.backend import Backend, Terminable
 from workzone.engine.batcher import Batcher, Scored
 from workzone.engine.predictor import Clock, open_verified
-from workzone.engine.scorer import DEFAULT_BACKEND, run_fitted
+from workzone.engine.scorer import run_fitted
 from workzone.engine.threads import usable_threads
 from workzone.engine.warm_up import WarmUp, warm_up
 from workzone.imaging.decode import DecodeLimits
@@ -52,7 +52,7 @@ class LiveSettings:
     """The most pictures in one run; None: what the warm-up measures to pay. Never above the bundle's."""
     hang_s: float = 30.0
     """A run that takes longer is ended, and its pictures fail."""
-    backend: str = DEFAULT_BACKEND
+    backend: str | None = None
     """A key of `engine.backend.BACKENDS`."""
     decode_threads: int | None = None
     """Pictures that are decoded at once; None: as many as the process has processors."""
@@ -194,7 +194,7 @@ class LiveBundle:
             stages=(stage,),
             reason=f"The policy defers this picture. Its rule: {policy.rule}" if deferred else None,
             degraded=False,
-            bundle=self.bundle.digest,
+            bundle=self.identity,
             latency_ms=latency_ms,
         )
 

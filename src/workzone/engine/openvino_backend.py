@@ -16,8 +16,8 @@ answers were the same bit for bit where this was measured (AVX-512), and a test 
 both.
 
 OpenVINO's processor plugin gives the thread that first asks for it an alternate signal stack, and frees that memory
-with the plugin, wherever that happens. A signal that reaches the thread later ends the process with a segmentation fault
-(seen with 2026.4.1; Python's handlers run on such a stack). So the plugin is made in a thread that ends at once.
+with the plugin, wherever that happens. A signal that reaches the thread later ends the process with a segmentation
+fault (seen with 2026.4.1; Python's handlers run on such a stack). So the plugin is made in a thread that ends at once.
 """
 
 from __future__ import annotations

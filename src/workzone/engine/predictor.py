@@ -22,7 +22,7 @@ from workzone.core.observer import Observer
 from workzone.core.types import Prediction
 from workzone.engine.backend import Backend, check_precision, open_backend
 from workzone.engine.golden import check_golden
-from workzone.engine.scorer import DEFAULT_BACKEND, name_of, run_fitted, score_sources
+from workzone.engine.scorer import name_of, run_fitted, score_sources
 from workzone.engine.threads import usable_threads
 from workzone.imaging.decode import DecodeLimits, ImageInput
 
@@ -66,6 +66,16 @@ class Predictor:
         self._backend = backend
         self._clock = clock
         self._limits = limits
+
+    @property
+    def identity(self) -> str:
+        """Digest of the bundle."""
+        return self.bundle.digest
+
+    @property
+    def max_batch(self) -> int:
+        """The most pictures at once."""
+        return self.bundle.preprocessing.max_batch
 
     def predict(self, source: ImageInput, name: str | None = None) -> Prediction:
         """Answer one picture.
@@ -155,7 +165,7 @@ class Predictor:
 def open_predictor(
     path: Path,
     *,
-    backend: str = DEFAULT_BACKEND,
+    backend: str | None = None,
     threads: int | None = None,
     clock: Clock = time.perf_counter,
     limits: DecodeLimits | None = None,
@@ -164,7 +174,7 @@ def open_predictor(
 
     Args:
         path: The bundle's directory.
-        backend: A key of `engine.backend.BACKENDS`.
+        backend: A key of `engine.backend.BACKENDS`; None: the one that the bundle was made with.
         threads: Of the runtime; None: as many as the process may use.
         clock: For latencies.
         limits: What a picture may cost.
@@ -178,7 +188,7 @@ def open_predictor(
 
 
 def open_verified(
-    path: Path, *, backend: str = DEFAULT_BACKEND, threads: int | None = None
+    path: Path, *, backend: str | None = None, threads: int | None = None
 ) -> tuple[Bundle, Backend]:
     """Open a bundle and its network, and run the golden pictures; see `open_predictor`.
 
@@ -191,13 +201,15 @@ def open_verified(
         raise BundleError(
             f"'{path}' reads {bundle.manifest.views} views of a picture; this engine gives it one."
         )
-    check_precision(backend, bundle.manifest.serving.precision)
+    serving = bundle.manifest.serving
+    name = backend or serving.backend
+    check_precision(name, serving.precision)
     loaded = open_backend(
-        backend,
+        name,
         bundle.model_path,
         bundle.manifest.model,
         max_batch=bundle.preprocessing.max_batch,
         threads=threads,
     )
-    check_golden(bundle, loaded)
+    check_golden(bundle, loaded, runtime=name)
     return bundle, loaded

@@ -34,17 +34,28 @@ class LoadedModel:
     preprocessing: Preprocessing
 
 
-def open_model(directory: Path, *, backend: str = DEFAULT_BACKEND, threads: int | None = None) -> LoadedModel:
+def open_model(directory: Path, *, backend: str | None = None, threads: int | None = None) -> LoadedModel:
     """Load the frozen model that `freeze` wrote to `directory`.
+
+    Args:
+        directory: Of the model.
+        backend: A key of `engine.backend.BACKENDS`; None: the one it was frozen for.
+        threads: Of the runtime; None: as many as the process may use.
 
     Raises:
         ArtifactError: It is none.
+        ConfigError: There is no such runtime, or it cannot work on this machine.
+        MissingExtraError: Its package is not installed.
         BundleError: Its ONNX file cannot be loaded or is not as its record says.
     """
     model = open_frozen(directory)
     preprocessing = model.record.preprocessing
     loaded = open_backend(
-        backend, model.model_path, model.record.spec, max_batch=preprocessing.max_batch, threads=threads
+        backend or model.record.backend,
+        model.model_path,
+        model.record.spec,
+        max_batch=preprocessing.max_batch,
+        threads=threads,
     )
     return LoadedModel(loaded, preprocessing)
 

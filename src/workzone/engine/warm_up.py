@@ -39,7 +39,7 @@ def warm_up(
     preprocessing: Preprocessing,
     *,
     repeats: int = 3,
-    budget_s: float = 10.0,
+    budget_s: float = 2.0,
     clock: Clock = time.perf_counter,
 ) -> WarmUp:
     """Run batches of 1, 2, 4, … noise pictures, normalising included, and say which size pays.

@@ -141,9 +141,9 @@ def _model(model: ModelRecord) -> str:
     return (
         f"Backbone `{model.backbone.name}`, licence: {model.backbone.licence}. Input "
         f"{preprocessing.size_px} × {preprocessing.size_px} px ({preprocessing.geometry.value}), precision "
-        f"{model.precision}. The frozen model follows its torch ancestor within {parity.max_abs_logit:.2g} "
-        f"in the logit on {parity.n_pictures} pictures (tolerance {parity.tolerance:g}, spread of the logits "
-        f"{parity.logit_std:.2g})."
+        f"{model.precision} (`{model.backend}`). The frozen model follows its ancestor within "
+        f"{parity.max_abs_logit:.2g} in the logit on {parity.n_pictures} pictures (tolerance "
+        f"{parity.tolerance:g}, spread of the logits {parity.logit_std:.2g})."
     )
 
 

@@ -59,6 +59,7 @@ def freeze(
     pictures: Sequence[ImageInput],
     *,
     tolerance: float = DEFAULT_TOLERANCE,
+    backend: str = DEFAULT_BACKEND,
     observer: Observer | None = None,
 ) -> FrozenModel:
     """Write `model.onnx`, `model.safetensors` and `model.json` to `output`.
@@ -68,11 +69,14 @@ def freeze(
         output: A directory; made if it does not exist.
         pictures: Of `select`: the parity set.
         tolerance: Largest difference of a logit between the frozen model and torch in float32.
+        backend: The runtime of float32 that will serve it: through it the frozen model is asked.
         observer: Told of the parity pictures done.
 
     Raises:
         ArtifactError: The checkpoint is broken, cannot be exported, or the parity gate is not met.
+        ConfigError: There is no such runtime, or it cannot work on this machine.
         DataError: There are no pictures, or one cannot be decoded.
+        MissingExtraError: The runtime is not installed.
     """
     if not pictures:
         raise DataError("The parity gate needs pictures of `select` to compare; there are none.")
@@ -88,6 +92,7 @@ def freeze(
         ancestor=partial(_ask, classifier),
         pictures=pictures,
         tolerance=tolerance,
+        serving=backend,
         observer=observer or NullObserver(),
     )
     report = _first_that_passes(_ways(checkpoint, classifier, spec), gate)
@@ -99,7 +104,10 @@ def freeze(
     )
     backbone = BackboneInfo(name=public_source(record.backbone.source), licence=record.backbone.licence)
     write_record(
-        output, ModelRecord(preprocessing=preprocessing, spec=spec, backbone=backbone, parity=report)
+        output,
+        ModelRecord(
+            preprocessing=preprocessing, spec=spec, backbone=backbone, backend=backend, parity=report
+        ),
     )
     return open_model(output)
 
@@ -152,12 +160,13 @@ def _passed(
     ancestor: Ancestor,
     pictures: Sequence[ImageInput],
     tolerance: float,
+    serving: str,
     observer: Observer,
 ) -> ParityReport:
     """Write the model, load it as it will be served, and compare; without success there is no model."""
     try:
         model.write_bytes(canonical_bytes(build(), spec))
-        backend = open_backend(DEFAULT_BACKEND, model, spec, max_batch=preprocessing.max_batch)
+        backend = open_backend(serving, model, spec, max_batch=preprocessing.max_batch)
         return check_parity(ancestor, backend, preprocessing, pictures, tolerance, observer)
     except (BundleError, InferenceError) as error:
         model.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from workzone.bundle.manifest import Serving
 from workzone.bundle.model import open_model as open_frozen
 from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import BundleParts, write_bundle
@@ -58,7 +59,8 @@ def pack(
         metrics: What was measured, for `metrics.json`.
         measures: The same for a reader, for the card.
         n_golden: How many golden pictures.
-        golden_tolerance: Largest difference of a golden logit that is let through.
+        golden_tolerance: Largest difference of a golden logit that is let through; of a reduced precision at least
+            what it changed on the parity pictures, because another machine may round as differently.
 
     Raises:
         ArtifactError: The frozen model is incomplete, no candidate can be a golden picture, or the lineage is
@@ -74,7 +76,9 @@ def pack(
         calibrator,
         policy,
         n=n_golden,
-        tolerance=golden_tolerance,
+        tolerance=golden_tolerance
+        if record.precision == "fp32"
+        else max(golden_tolerance, record.parity.max_abs_logit),
         precision=record.precision,
     )
     parts = BundleParts(
@@ -93,5 +97,6 @@ def pack(
         metrics=metrics,
         card=render_card(name, record, policy, data, measures),
         lineage=lineage,
+        serving=Serving(precision=record.precision, backend=record.backend),
     )
     return open_predictor(write_bundle(output, parts).path)

@@ -30,8 +30,13 @@ def check_parity(
     pictures: Sequence[ImageInput],
     tolerance: float,
     observer: Observer,
+    *,
+    of_spread: bool = False,
 ) -> ParityReport:
     """Ask both about every picture and compare.
+
+    `of_spread`: the tolerance is a share of the standard deviation of the ancestor's logits. What a shorter mantissa
+    changes grows with the logits themselves; what an export changes does not.
 
     The first picture goes alone and the rest in full batches, so that a network whose batch is not really
     free is noticed.
@@ -50,12 +55,12 @@ def check_parity(
         ours.append((output.logits, output.features))
         done += len(part)
         observer.progress("parity", min(done, len(pictures)), len(pictures))
-    report = _compare(ours, theirs, len(pictures), tolerance)
-    if not report.max_abs_logit <= tolerance:  # so that a NaN fails
+    report = _compare(ours, theirs, len(pictures), tolerance, of_spread)
+    if not report.max_abs_logit <= report.tolerance:  # so that a NaN fails
         raise ArtifactError(
-            f"The frozen model differs from its torch ancestor by up to {report.max_abs_logit:.3g} in the "
+            f"The frozen model differs from its ancestor by up to {report.max_abs_logit:.3g} in the "
             f"logit on {report.n_pictures} pictures (mean {report.mean_abs_logit:.3g}, spread of the logits "
-            f"{report.logit_std:.3g}); at most {tolerance:g} is let through. It is not written."
+            f"{report.logit_std:.3g}); at most {report.tolerance:.3g} is let through. It is not written."
         )
     return report
 
@@ -66,7 +71,11 @@ def _parts(pictures: Sequence[ImageInput], largest: int) -> list[Sequence[ImageI
 
 
 def _compare(
-    ours: list[tuple[F32, F32]], theirs: list[tuple[F32, F32]], n_pictures: int, tolerance: float
+    ours: list[tuple[F32, F32]],
+    theirs: list[tuple[F32, F32]],
+    n_pictures: int,
+    tolerance: float,
+    of_spread: bool,
 ) -> ParityReport:
     logits, features = (np.concatenate(column).astype(np.float64) for column in zip(*ours, strict=True))
     expected, ancestral = (np.concatenate(column).astype(np.float64) for column in zip(*theirs, strict=True))
@@ -75,12 +84,15 @@ def _compare(
             "The model gives logits that are not finite: the training has failed. Train again."
         )
     off = np.abs(logits - expected)
+    spread = float(expected.std())
+    if of_spread and not spread > 0:
+        raise ArtifactError("The ancestor gives every parity picture the same logit: train again.")
     return ParityReport(
         n_pictures=n_pictures,
-        tolerance=tolerance,
+        tolerance=tolerance * spread if of_spread else tolerance,
         max_abs_logit=float(off.max()),
         mean_abs_logit=float(off.mean()),
         max_abs_feature=float(np.abs(features - ancestral).max()),
-        logit_std=float(expected.std()),
+        logit_std=spread,
         n_sign_changes=int(((logits > 0) != (expected > 0)).sum()),
     )

@@ -78,9 +78,16 @@ class Preprocessing(BaseModel):
         Raises:
             DataError: The picture cannot be decoded within `limits`.
         """
+        return self.fit(self.decode(source, limits))
+
+    def decode(self, source: ImageInput, limits: DecodeLimits | None = None) -> NDArray[np.uint8]:
+        """Decode a picture no finer than `fit` needs it: uint8 [H, W, 3], RGB; see `load`.
+
+        Raises:
+            DataError: The picture cannot be decoded within `limits`.
+        """
         side: Literal["shorter", "longer"] = "longer" if self.geometry is Geometry.LETTERBOX else "shorter"
-        pixels = decode_image(source, limits or DecodeLimits(), target_px=self.size_px, target_side=side)
-        return self.fit(pixels)
+        return decode_image(source, limits or DecodeLimits(), target_px=self.size_px, target_side=side)
 
     def normalise(self, images_u8: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return fitted pictures as the network reads them.

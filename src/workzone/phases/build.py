@@ -15,6 +15,7 @@ from workzone.core.types import Role
 from workzone.data.dataset import DataSet, open_dataset
 from workzone.data.grants import Grant
 from workzone.data.summary import summarise
+from workzone.engine.backend import PACKAGES
 from workzone.export.card import DataFacts
 from workzone.phases.alternatives import alternatives_phase
 from workzone.phases.baseline import baseline_phase
@@ -24,9 +25,11 @@ from workzone.phases.freeze import freeze_phase
 from workzone.phases.pack import pack_phase
 from workzone.phases.policy import policy_phase
 from workzone.phases.predict import PREDICTED, predict_phase
-from workzone.phases.recipe import Recipe
+from workzone.phases.recipe import EvaluateSection, Recipe
+from workzone.phases.runtimes import runtimes_phase
 from workzone.phases.split import split_phase
 from workzone.phases.train import train_phase
+from workzone.phases.variants import variant_phases
 from workzone.pipeline.phase import Phase
 from workzone.pipeline.runner import Runner
 from workzone.storage.artifacts import ArtifactStore
@@ -52,8 +55,15 @@ def check_extras(names: Iterable[str]) -> None:
         MissingExtraError: One is not.
     """
     for name in names:
-        for module, extra in EXTRAS.get(name, ()):
+        for module, extra in _needed(name):
             check_installed(module, extra)
+
+
+def _needed(name: str) -> tuple[tuple[str, str], ...]:
+    kind, _, variant = name.partition("@")
+    if kind == "freeze" and variant:  # from what is frozen: it needs its runtime, and nothing that exports
+        return (PACKAGES[variant],) if variant in PACKAGES else ()
+    return EXTRAS.get(kind, ())
 
 
 def ledger_of(dataset: DataSet) -> Path:
@@ -113,16 +123,28 @@ def build_phases(recipe: Recipe, dataset: DataSet, ledger: Path) -> list[Phase]:
         n_groups=summary.total.groups,
         synthetic=summary.n_synthetic == summary.total.pictures,
     )
+
+    def behind(name: str, evaluation: EvaluateSection) -> list[Phase]:
+        """Return the phases behind the frozen model; each runtime has its own."""
+        return [
+            *(predict_phase(role) for role in PREDICTED),
+            calibrate_phase(recipe.calibrate),
+            policy_phase(recipe.policy),
+            evaluate_phase(evaluation, facts, ledger),
+            pack_phase(recipe.pack, name, data),
+        ]
+
     phases = [
         split_phase(dataset, recipe.split),
         train_phase(recipe.train, recipe.preprocessing),
         freeze_phase(recipe.freeze),
-        *(predict_phase(role) for role in PREDICTED),
-        calibrate_phase(recipe.calibrate),
-        policy_phase(recipe.policy),
-        evaluate_phase(recipe.evaluate, facts, ledger),
-        pack_phase(recipe.pack, recipe.name, data),
+        runtimes_phase(),
+        *behind(recipe.name, recipe.evaluate),
     ]
+    # Beside the float32 report, a variant's has nothing to say of other models and policies.
+    plain = recipe.evaluate.model_copy(update={"baseline": False, "alternatives": False})
+    for variant in recipe.freeze.variants:
+        phases += variant_phases(variant, recipe.freeze, behind(f"{recipe.name}-{variant}", plain))
     if recipe.evaluate.baseline:
         phases.append(baseline_phase())
     if recipe.evaluate.alternatives:

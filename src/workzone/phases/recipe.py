@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from workzone.core.errors import ConfigError, nearest
 from workzone.core.lazy import require
 from workzone.data.split import Fractions
+from workzone.engine.backend import BACKENDS, PRECISIONS
 from workzone.imaging.geometry import Geometry
 from workzone.policy.risks import Risk
 from workzone.policy.settings import (
@@ -107,10 +108,37 @@ class PreprocessingSection(Section):
 
 
 class FreezeSection(Section):
-    """The parity gate between torch and the frozen model."""
+    """The parity gate between torch and the frozen model, and the runtimes that get a bundle."""
 
     tolerance: float = Field(1e-3, gt=0, description="Largest difference of a logit that is let through.")
+    reduced_tolerance: float = Field(
+        0.05,
+        gt=0,
+        description="The same for a variant in bf16 or fp16, as a share of the spread of the logits.",
+    )
     pictures: int = Field(64, ge=1, description="How many pictures of `select` are compared.")
+    backend: str = Field("onnxruntime", description="Runtime, of fp32, that the bundle is made with and for.")
+    variants: tuple[str, ...] = Field(
+        (), description="Further runtimes, each with predictions, certificate and bundle@NAME of its own."
+    )
+
+    def tolerance_of(self, precision: str) -> float:
+        """Return what is let through in a precision: of a logit, or in a reduced one of the logits' spread."""
+        return self.tolerance if precision == "fp32" else self.reduced_tolerance
+
+    @model_validator(mode="after")
+    def _runtimes_exist(self) -> FreezeSection:
+        for name in (self.backend, *self.variants):
+            if name not in BACKENDS:
+                raise ValueError(f"there is no runtime '{name}'.{nearest(name, BACKENDS)}")
+        if PRECISIONS[self.backend] != "fp32":
+            raise ValueError(
+                f"freeze.backend '{self.backend}' computes in {PRECISIONS[self.backend]}; the first bundle is of "
+                f"fp32. Ask for the other too: freeze.variants='[{self.backend}]'"
+            )
+        if len({self.backend, *self.variants}) <= len(self.variants):
+            raise ValueError("freeze.variants names a runtime twice, or the one of freeze.backend")
+        return self
 
 
 class CalibrateSection(Section):
@@ -267,7 +295,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise ConfigError(f"Recipe '{path}' is larger than 1 MiB; a recipe is a few lines of YAML.")
     for override in overrides:
         _check_key(override)
-    return _validated(Recipe, _composed(path, overrides), f"Recipe '{path}'")
+    return validated(Recipe, _composed(path, overrides), f"Recipe '{path}'")
 
 
 def _find(name_or_path: str) -> Path:
@@ -332,10 +360,15 @@ def checked(section: type[SomeSection], **values: Any) -> SomeSection:
     Raises:
         ConfigError: A value is wrong.
     """
-    return _validated(section, values, "The options")
+    return validated(section, values, "The options")
 
 
-def _validated(model: type[SomeSection], values: Any, where: str) -> SomeSection:
+def validated(model: type[SomeSection], values: Any, where: str) -> SomeSection:
+    """Build a section from what was read at `where`.
+
+    Raises:
+        ConfigError: A value is wrong, or a key is unknown; names the nearest that is known.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:

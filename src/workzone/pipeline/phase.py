@@ -18,8 +18,8 @@ from workzone.core.observer import Observer
 from workzone.core.types import Lineage, Opening, Role
 from workzone.storage.hashing import sha256_json
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-"""Names become file names inside the run's directory."""
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(@[a-z0-9]+(-[a-z0-9]+)*)?")
+"""Names become file names inside the run's directory; behind `@` stands a variant of the same kind."""
 
 
 class Grant(Protocol):
@@ -71,7 +71,7 @@ class Phase:
     """A node of the pipeline: opens its inputs, calls one library function, writes its output.
 
     Attributes:
-        name: Lower-case words joined by hyphens.
+        name: Lower-case words joined by hyphens; of a variant `NAME@VARIANT`.
         version: Raised whenever the same inputs and configuration would give another output.
         inputs: Names of the artifacts it reads.
         output: Name, and kind, of the one artifact it makes.

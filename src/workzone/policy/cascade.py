@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,6 +90,59 @@ def check_paths(paths: Sequence[CascadePath]) -> None:
     check_rule("cascade", len(what) <= 1, "paths", "their certificates promise different things")
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How many of the pictures that a cascade was certified on each stage is asked, while all stages answer.
+
+    By what is known of them, because calibration data hold far more road work than a street does.
+
+    Raises:
+        BundleError: A later stage is asked more than an earlier, or the counts are of different stages.
+    """
+
+    roadwork: tuple[int, ...]
+    none: tuple[int, ...]
+    undecided: tuple[int, ...]
+    """Pictures of unknown label, and ambiguous ones."""
+
+    __pydantic_config__ = STRICT
+
+    def __post_init__(self) -> None:
+        every = (self.roadwork, self.none, self.undecided)
+        check_rule(
+            "cascade", len({len(counts) for counts in every}) == 1, "reach", "it is of different stages"
+        )
+        for counts in every:
+            falling = all(a >= b for a, b in pairwise((*counts, 0)))
+            check_rule("cascade", falling, "reach", f"{list(counts)} pictures do not reach stage after stage")
+
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """How many pictures of all kinds each stage is asked."""
+        return tuple(map(sum, zip(self.roadwork, self.none, self.undecided, strict=True)))
+
+
+def check_reach(reach: Reach, paths: Sequence[CascadePath], n_pictures: int) -> None:
+    """Check that the counts are of these paths and pictures, as far as the certificates' own counts tell.
+
+    Raises:
+        BundleError: They are not.
+    """
+    fits = len(reach.asked) == len(paths) and reach.asked[:1] == (n_pictures,)
+    check_rule("cascade", fits, "reach", f"it is not of {len(paths)} stages and {n_pictures} pictures")
+    for path in paths:
+        if path.certificate is None:
+            continue
+        said = path.certificate.coverage
+        left = (reach.roadwork, reach.none) if path.n_stages < len(paths) else None
+        fits = (said.positives, said.negatives) == (reach.roadwork[0], reach.none[0]) and (
+            left is None
+            or (said.positives - said.positives_answered, said.negatives - said.negatives_answered)
+            == (left[0][path.n_stages], left[1][path.n_stages])
+        )
+        check_rule("cascade", fits, "reach", f"it does not follow from what path {path.n_stages} answers")
+
+
 def compose_codes(stage_codes: Sequence[ArrayLike]) -> Codes:
     """Return the verdict codes [N] of a path: of the first stage that did not defer; -1 where all did.
 
@@ -105,32 +159,49 @@ def compose_codes(stage_codes: Sequence[ArrayLike]) -> Codes:
     return composed
 
 
-def asked_shares(stage_codes: Sequence[ArrayLike]) -> tuple[float, ...]:
-    """Return the share of pictures that each stage of the path is asked, the first always 1.
+def count_reach(stage_codes: Sequence[ArrayLike], labels: ArrayLike, ambiguous: ArrayLike) -> Reach:
+    """Count which pictures reach each stage while all stages answer.
+
+    Args:
+        stage_codes: As for `compose_codes`.
+        labels: int8 [N], 1 road work, 0 none, -1 unknown.
+        ambiguous: bool [N].
 
     Raises:
-        DataError: As `compose_codes`; or there is no picture.
+        DataError: As `compose_codes`; or there is no picture, or there are labels of other pictures.
     """
     stacked = _checked(stage_codes)
-    if not stacked.shape[1]:
-        raise DataError("The share of pictures that a stage is asked needs pictures, got none.")
-    deferred = np.cumprod(stacked == CODES[Verdict.DEFER], axis=0)
-    return (1.0, *(float(share) for share in deferred[:-1].mean(axis=1)))
+    known, unclear = np.asarray(labels), np.asarray(ambiguous, dtype=np.bool_)
+    n = stacked.shape[1]
+    if not n or known.shape != (n,) or unclear.shape != (n,):
+        raise DataError(
+            f"Which pictures reach a stage takes pictures, each with its label; got {n} with {known.size} labels."
+        )
+    deferred = np.cumprod(stacked == CODES[Verdict.DEFER], axis=0, dtype=np.int8).astype(np.bool_)
+    asked = np.concatenate([np.ones((1, n), dtype=np.bool_), deferred[:-1]])
+    kinds = ((known == 1) & ~unclear, (known == 0) & ~unclear, (known < 0) | unclear)
+    roadwork, none, undecided = (tuple(int(c) for c in (asked & kind).sum(axis=1)) for kind in kinds)
+    return Reach(roadwork=roadwork, none=none, undecided=undecided)
 
 
-def expected_price(stage_codes: Sequence[ArrayLike], prices: Sequence[float]) -> float:
-    """Return what a picture costs on average: each stage's price times the share that it is asked.
+def expected_price(asked: Sequence[int], prices: Sequence[float]) -> float:
+    """Return what a picture costs on average: each stage's price times the share of pictures that reach it.
+
+    Args:
+        asked: How many pictures reach each stage; the first is all of them, at least 1.
+        prices: Of asking each stage about one picture, in one unit.
 
     Raises:
-        DataError: As `asked_shares`.
+        DataError: There is no picture.
         ConfigError: A price is missing, negative or not finite.
     """
-    shares = asked_shares(stage_codes)
-    if len(prices) != len(shares) or not all(np.isfinite(price) and price >= 0 for price in prices):
+    if not asked or asked[0] < 1:
+        raise DataError("What a picture costs on average needs pictures, got none.")
+    if len(prices) != len(asked) or not all(np.isfinite(price) and price >= 0 for price in prices):
         raise ConfigError(
-            f"{len(shares)} stages need as many finite prices of at least 0, got {list(prices)}."
+            f"{len(asked)} stages need as many finite prices of at least 0, got {list(prices)}."
         )
-    return sum(share * price for share, price in zip(shares, prices, strict=True))
+    return sum(count * price for count, price in zip(asked, prices, strict=True)) / asked[0]
 
 
 def _checked(stage_codes: Sequence[ArrayLike]) -> Codes:

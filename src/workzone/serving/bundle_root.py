@@ -46,7 +46,9 @@ class BundleRoot:
             raise refuse(Code.INVALID, "A bundle's name has 1 to 100 letters, digits, '.', '_' or '-'.")
         path = (self._root / name).resolve()
         if path.parent != self._root or not path.is_dir():
-            raise refuse(Code.NOT_FOUND, f"There is no bundle '{name}' under the service's bundle directory.")
+            raise refuse(
+                Code.NOT_FOUND, "There is no bundle of this name under the service's bundle directory."
+            )
         return path
 
     async def load(self, name: str) -> Served:
@@ -64,7 +66,7 @@ class BundleRoot:
             return await self._open(path)
 
     def _check_memory(self, path: Path) -> None:
-        needed = MEMORY_FACTOR * sum(f.stat().st_size for f in path.glob("*.onnx*") if f.is_file())
+        needed = MEMORY_FACTOR * sum(f.stat().st_size for f in path.rglob("*.onnx*") if f.is_file())
         available = self._available()
         if available is not None and needed > available:
             raise BundleError(

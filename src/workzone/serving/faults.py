@@ -22,6 +22,7 @@ from workzone.core.errors import (
     ModelUnavailable,
     Overloaded,
 )
+from workzone.serving.redaction import KEY_LIKE, REDACTED
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 3600
@@ -130,8 +131,8 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def shortened(message: str) -> str:
-    """A message on one line and of bounded length: it may quote what a stranger sent."""
-    line = "".join(c if c.isprintable() else " " for c in message)
+    """A message on one line, without keys and of bounded length: it may quote what a stranger sent."""
+    line = KEY_LIKE.sub(rf"\1_{REDACTED}", "".join(c if c.isprintable() else " " for c in message))
     return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 1]}…"
 
 

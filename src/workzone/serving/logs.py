@@ -41,6 +41,9 @@ PERFORMANCE = "workzone.performance"
 ERRORS = "workzone.errors"
 """Name of the logger for what went wrong; warnings of any other logger go to the same file."""
 
+MAX_SET_ASIDE = 64
+"""Files of one log that stay, however young: a stranger who sends rubbish day and night must not fill the disk."""
+
 
 class JsonLines(logging.Formatter):
     """One JSON object a line: time (UTC), level, logger, event, then the fields given as `extra`."""
@@ -86,14 +89,28 @@ class RotatingLog(BaseRotatingHandler):
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         return os.fdopen(open_private(Path(self.baseFilename), flags), "a", encoding=self.encoding)
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: N802 - the base class's name
-        """Return whether `record` belongs into a new file."""
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write `record`, into a new file where it belongs into one; the base class would format it twice."""
+        try:
+            line = f"{self.format(record)}\n"
+            if self._belongs_into_new(len(line)):
+                self.doRollover()
+            stream = self._opened()
+            stream.write(line)
+            stream.flush()
+        except Exception:  # noqa: BLE001 - what is logged must not fail what it is about
+            self.handleError(record)
+
+    def _opened(self) -> Any:
         if self.stream is None:
             self.stream = self._open()
+        return self.stream
+
+    def _belongs_into_new(self, length: int) -> bool:
         if self._clock().astimezone(UTC).date() != self._day:
             return True
-        size = os.fstat(self.stream.fileno()).st_size
-        return size > 0 and size + len(self.format(record)) + 1 > self._max_bytes
+        size = os.fstat(self._opened().fileno()).st_size
+        return size > 0 and size + length > self._max_bytes
 
     def doRollover(self) -> None:  # noqa: N802 - the base class's name
         """Set the file aside, remove those kept long enough, and begin a new one."""
@@ -125,6 +142,7 @@ class RotatingLog(BaseRotatingHandler):
             now += timedelta(microseconds=1)
 
     def _expire(self, path: Path, now: datetime) -> None:
+        kept = []
         for old in path.parent.glob(f"{path.stem}.*T*{path.suffix}"):
             stamp = re.fullmatch(r"[^.]+\.([0-9]{8}T[0-9]{6}\.[0-9]{6})\.\w+", old.name)
             if stamp is None:
@@ -132,6 +150,10 @@ class RotatingLog(BaseRotatingHandler):
             age = now - datetime.strptime(stamp[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
             if age > timedelta(days=self._retain_days):
                 old.unlink(missing_ok=True)
+            else:
+                kept.append(old)
+        for old in sorted(kept)[:-MAX_SET_ASIDE]:
+            old.unlink(missing_ok=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base class's name
         """Count a line that could not be written; say so once, not once a line: the disk may be full."""
@@ -159,7 +181,8 @@ def operational_logs(
         secrets: Values that must never appear, beside what looks like a secret.
         max_bytes: Size of a file at which another is begun.
         retain_days: How long a file that was set aside stays.
-        stream: Gets warnings and errors too; None: standard error.
+        stream: Gets errors too, as whoever watches a terminal should; without a directory, everything. None: standard
+            error.
         clock: Tells the time, with its zone.
 
     Raises:
@@ -191,7 +214,7 @@ def operational_logs(
             return RotatingLog(path, max_bytes=max_bytes, retain_days=retain_days, clock=clock)
 
         console = logging.StreamHandler(stream)
-        attach(None, console, logging.WARNING if directory is not None else logging.INFO)
+        attach(None, console, logging.ERROR if directory is not None else logging.INFO)
         if directory is not None:
             private = directory
             private_directory(private)

@@ -22,10 +22,11 @@ _MAX_TEXT = 8192
 _MAX_DEPTH = 6
 _SENSITIVE = r"authorization|cookie|token|secret|passw(?:or)?d|credential|api[-_]?key|private[-_]?key"
 _SENSITIVE_NAME = re.compile(_SENSITIVE, re.IGNORECASE)
+KEY_LIKE = re.compile(r"(wz_[0-9A-Za-z]{1,40})_[\w+/=-]+")
+"""One of our keys, or what is left of it; group 1 ends with its id, which says whose it was."""
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END|\Z)", re.DOTALL), REDACTED),
-    # The key's id stays: it says whose it was.
-    (re.compile(r"(wz_[0-9A-Za-z]{1,40})_[\w+/=-]+"), rf"\1_{REDACTED}"),
+    (KEY_LIKE, rf"\1_{REDACTED}"),
     (
         re.compile(r"\b(authorization|cookie)\b[\"'\]]{0,2}\s{0,5}[:=,][^\r\n]*", re.IGNORECASE),
         rf"\1: {REDACTED}",
@@ -37,6 +38,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"(://[^\s/:@]{0,200}):[^\s/@]{1,200}@"), rf"\1:{REDACTED}@"),
 )
+_SUSPECT = re.compile(rf"-----BEGIN|wz_|://|bearer|basic|{_SENSITIVE}", re.IGNORECASE)
+"""In every text that one of the patterns takes something from; most texts of a busy service have none of it."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every record has; the rest was given as `extra`."""
@@ -81,15 +84,19 @@ class Redaction(logging.Filter):
         bounded = text[-8 * _MAX_TEXT :] if end else text[: 8 * _MAX_TEXT]
         for secret in self._known:
             bounded = bounded.replace(secret, REDACTED)
-        for pattern, replacement in _PATTERNS:
-            bounded = pattern.sub(replacement, bounded)
+        if _SUSPECT.search(bounded):
+            for pattern, replacement in _PATTERNS:
+                bounded = pattern.sub(replacement, bounded)
         if len(bounded) <= _MAX_TEXT:
             return bounded
         return f"[cut] {bounded[-_MAX_TEXT:]}" if end else f"{bounded[:_MAX_TEXT]} [cut]"
 
     def one_line(self, text: str) -> str:
         """Return `text` without secrets, in one line: what could end or reorder it is written as its code."""
-        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", self.text(text))
+        cleaned = self.text(text)
+        if cleaned.isascii() and cleaned.isprintable():
+            return cleaned
+        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", cleaned)
 
     def _value(self, name: str, value: Any, depth: int) -> Any:
         if isinstance(value, bool) or value is None:

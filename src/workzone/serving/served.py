@@ -16,9 +16,11 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
+from workzone.bundle.cascade import CascadeBundle
 from workzone.bundle.reader import Bundle
 from workzone.core.errors import ModelUnavailable
 from workzone.engine.answers import Answerer
+from workzone.policy.cascade import PATH_ASSUMPTION
 from workzone.policy.policies import policy_to_json
 from workzone.serving.logs import ERRORS
 from workzone.storage.hashing import canonical_json
@@ -92,6 +94,14 @@ class Served:
     answerer: Answerer
     description: Description
 
+    async def aclose(self) -> None:
+        """Close the answerer, if it can be closed; what goes wrong is logged, because another answers by then."""
+        if isinstance(self.answerer, Closable):
+            try:
+                await self.answerer.aclose()
+            except Exception:  # noqa: BLE001 - the other answers, whatever becomes of this
+                _LOG.exception("close_failed: bundle %s", self.description.bundle)
+
 
 def describe_bundle(bundle: Bundle) -> Description:
     """Return what is said of a bundle."""
@@ -116,6 +126,43 @@ def describe_bundle(bundle: Bundle) -> Description:
         statement=None if certificate is None else certificate.statement,
         certificate=json.loads(canonical_json(as_json["certificate"])),
     )
+
+
+def describe_cascade(cascade: CascadeBundle) -> Description:
+    """Return what is said of a cascade: the promise is that of all stages together, the record has every path's."""
+    stages, paths = cascade.manifest.stages, cascade.paths
+    asked = ", then about what it defers ".join(f"'{s.name}' ({s.deadline_ms:g} ms)" for s in stages)
+    whole = paths[-1].certificate
+    record = {
+        "kind": "cascade",
+        "stages": [stage.model_dump(mode="json") for stage in stages],
+        "paths": cascade.manifest.paths,
+        "path_assumption": PATH_ASSUMPTION,
+    }
+    return Description(
+        name=cascade.manifest.name,
+        bundle=cascade.digest,
+        card=_cascade_card(cascade),
+        policy_kind="cascade",
+        rule=f"Asks {asked}. Where a later stage is out or late, or a path has no certificate, it defers.",
+        thresholds=(),
+        statement=None if whole is None else whole.statement,
+        certificate=None if whole is None else json.loads(canonical_json(record)),
+    )
+
+
+def _cascade_card(cascade: CascadeBundle) -> str:
+    """Return what each path promises, then the cards of the stages."""
+    names = [stage.name for stage in cascade.manifest.stages]
+    lines = [f"# {cascade.manifest.name}", "", f"A cascade of {len(names)} stages.", ""]
+    for path in reversed(cascade.paths):
+        said = path.certificate.statement if path.certificate else path.refusal
+        lines.append(f"- {', then '.join(names[: path.n_stages])}: {said}")
+    lines += ["", f"Assumed beside what each certificate assumes: {PATH_ASSUMPTION}.", ""]
+    lines.append("The cards of the stages follow; their promises are theirs alone and do not hold here.")
+    for name, bundle in zip(names, cascade.stages, strict=True):
+        lines += ["", "---", "", f"## Stage {name}", "", bundle.card]
+    return "\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -177,9 +224,4 @@ class Slots:
 
 async def _retire(slot: _Slot) -> None:
     await slot.idle.wait()
-    answerer = slot.served.answerer
-    if isinstance(answerer, Closable):
-        try:
-            await answerer.aclose()
-        except Exception:  # noqa: BLE001 - the new one answers, whatever becomes of the old
-            _LOG.exception("close_failed: bundle %s", slot.served.description.bundle)
+    await slot.served.aclose()

@@ -33,6 +33,7 @@ from workzone.storage.journal_files import (
     read_journal,
     set_torn_tail_aside,
 )
+from workzone.storage.lock import FILE_NAME as LOCK_NAME
 from workzone.storage.lock import writer_lock
 from workzone.storage.private import open_private, private_directory
 
@@ -101,6 +102,7 @@ class Journal:
         try:
             with ExitStack() as stack:
                 private_directory(self.directory)
+                os.close(open_private(self.directory / LOCK_NAME, os.O_WRONLY | os.O_CREAT))
                 stack.enter_context(writer_lock(self.directory))
                 stack.callback(self._abandon_file)
                 remove_temporaries(self.directory)

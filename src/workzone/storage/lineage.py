@@ -26,6 +26,7 @@ ALLOWED_ROLES: Mapping[str, frozenset[Role]] = {
     "policy": _CERTIFIED,
     "alternatives": _CERTIFIED,
     "bundle": _CERTIFIED,
+    "runtimes": _FITTED,
     "report": frozenset(Role),
 }
 """Artifact kind → the roles it may derive from. Only the report may know both `calib` and `test`."""
@@ -34,10 +35,15 @@ ALLOWED_ROLES: Mapping[str, frozenset[Role]] = {
 def check_lineage(kind: str, lineage: Lineage) -> None:
     """Refuse a lineage that an artifact of this kind must not have.
 
+    Args:
+        kind: A key of `ALLOWED_ROLES`, alone or as `KIND@VARIANT`: another runtime's artifact knows no more.
+        lineage: What it would derive from.
+
     Raises:
         ArtifactError: The kind is unknown, the lineage mixes splits, or holds a forbidden role.
     """
-    if kind not in ALLOWED_ROLES:
+    allowed = ALLOWED_ROLES.get(kind.partition("@")[0])
+    if allowed is None:
         raise ArtifactError(f"Unknown artifact kind '{kind}': no rule says what it may derive from.")
     splits = {opening.split_sha256 for opening in lineage}
     if len(splits) > 1:
@@ -45,11 +51,11 @@ def check_lineage(kind: str, lineage: Lineage) -> None:
             f"'{kind}' would mix {len(splits)} different splits ({', '.join(s[:12] for s in sorted(splits))}"
             "): what is train in one can be test in the other. Make all of it with one split."
         )
-    forbidden = {opening.role for opening in lineage} - ALLOWED_ROLES[kind]
+    forbidden = {opening.role for opening in lineage} - allowed
     if forbidden:
         raise ArtifactError(
             f"'{kind}' derives from {', '.join(sorted(forbidden))}, which it must not know; allowed: "
-            f"{', '.join(sorted(ALLOWED_ROLES[kind])) or 'nothing'}. Make it again from artifacts that don't."
+            f"{', '.join(sorted(allowed)) or 'nothing'}. Make it again from artifacts that don't."
         )
 
 

@@ -144,9 +144,11 @@ def _from_form(body: bytes, boundary: bytes, limits: Limits) -> tuple[Sent, ...]
     parts = read_parts(body, boundary, max_parts=limits.pictures + len(_DETAILS) + 1)
     pictures = [part.data for part in parts if part.name == "image"]
     texts = [(part.name, part.text()) for part in parts if part.name != "image"]
-    if unknown := [name for name, _ in texts if name not in (*_DETAILS, "details")]:
-        raise refuse(Code.INVALID, f"The form has a field '{unknown[0][:60]}'; expected 'image', 'details', "
-                     f"{', '.join(_DETAILS)}.")  # fmt: skip
+    if any(name not in (*_DETAILS, "details") for name, _ in texts):  # unquoted: it may be a pasted secret
+        raise refuse(
+            Code.INVALID,
+            f"The form has a field of another name than 'image', 'details', {', '.join(_DETAILS)}.",
+        )
     _check_count(len(pictures), limits)
     said = _once(texts)
     if "details" in said:
@@ -185,6 +187,8 @@ def _from_object(entry: Any, limits: Limits) -> Sent:
     try:
         picture = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
+        picture = None
+    if picture is None or len(encoded) % 4:  # the library takes "AAAA=" too
         return Sent(
             b"", PictureDetails(), Fault(Code.BAD_REQUEST, "'image' is not base64 (RFC 4648, section 4).")
         )

@@ -6,6 +6,7 @@ Starlette's convenience middleware hides from a route that its caller went away.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -99,15 +100,22 @@ class Boundary:
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
         token = REQUEST_ID.set(request_id)
-        sent = _Sent(send, request_id, self._context)
+        ambiguous = _ambiguous(headers)
+        sent = _Sent(send, request_id, self._context, close=ambiguous is not None)
         start = time.monotonic()
         try:
-            if (refused := self._foreign(headers)) is not None:
+            if (refused := ambiguous or self._foreign(headers)) is not None:
                 await error_response(refused.fault, request_id)(scope, receive, sent)
             else:
                 await self._app(scope, receive, sent)
         except ClientDisconnect:
             sent.status = sent.status or CLIENT_GONE
+        except (
+            asyncio.CancelledError
+        ):  # the drain is over; left to uvicorn, it would be a 500 that is on no record
+            if not sent.status:
+                stopped = Fault(Code.UNAVAILABLE, "The service stopped before there was an answer.", 5)
+                await error_response(stopped, request_id)(scope, receive, sent)
         except Exception as error:  # noqa: BLE001 - the boundary of a request
             await self._crashed(error, scope, receive, sent, request_id)
         finally:
@@ -147,13 +155,24 @@ class Boundary:
         return None
 
 
+def _ambiguous(headers: Headers) -> Refused | None:
+    """Refuse a body whose end a proxy in front may see elsewhere: what follows could pass as another's request.
+
+    Source: RFC 9112, section 6.3, item 3 ("request smuggling"); h11 goes by the encoding and keeps the connection.
+    """
+    if "transfer-encoding" not in headers or "content-length" not in headers:
+        return None
+    return refuse(Code.BAD_REQUEST, "The request has both Content-Length and Transfer-Encoding; send one.")
+
+
 class _Sent:
     """Sends a reply with the headers that each one has, and remembers its status."""
 
-    def __init__(self, send: Send, request_id: str, context: Context) -> None:
+    def __init__(self, send: Send, request_id: str, context: Context, *, close: bool) -> None:
         self._send = send
         self._request_id = request_id
         self._context = context
+        self._close = close
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -163,6 +182,6 @@ class _Sent:
             headers["X-Request-Id"] = self._request_id
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Cache-Control", "no-store")
-            if self._context.service.readiness.state is State.DRAINING:
+            if self._context.service.readiness.state is State.DRAINING or self._close:
                 headers["Connection"] = "close"
         await self._send(message)

@@ -56,7 +56,11 @@ def model_router(context: Context) -> APIRouter:
             )
         wanted = await _wanted(context, request)
         served = await context.bundles.load(wanted.bundle)
-        reply = _described(served)  # before the exchange: what cannot be described does not serve
+        try:
+            reply = _described(served)  # before the exchange: what cannot be described does not serve
+        except BaseException:
+            await served.aclose()
+            raise
         context.service.swap(served)
         return reply
 

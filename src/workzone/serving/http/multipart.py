@@ -38,11 +38,13 @@ class Part:
         """
         data = self.data
         if len(data) > _MAX_TEXT_BYTES:
-            raise refuse(Code.TOO_LARGE, f"The form's field '{self.name[:60]}' is longer than 64 KiB.")
+            raise refuse(Code.TOO_LARGE, "A text field of the form is longer than 64 KiB.")
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
-            raise refuse(Code.BAD_REQUEST, f"The form's field '{self.name[:60]}' is no UTF-8 text.") from None
+            raise refuse(
+                Code.BAD_REQUEST, "A field of the form other than 'image' is no UTF-8 text."
+            ) from None
 
 
 class _Reader:

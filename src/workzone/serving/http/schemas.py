@@ -25,12 +25,16 @@ from workzone.serving.faults import Code, Fault, refuse, shortened
 from workzone.serving.recording import Details
 from workzone.serving.served import Description
 
+_KEY = re.compile(r"wz_[0-9a-f]{8}_[0-9a-f]{16}", re.ASCII)
+"""How one of our keys begins; no camera is called so."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d.{0,30}", re.ASCII)
 
 
 def _text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must be printable text on one line")
+    if _KEY.search(value):
+        raise ValueError("looks like a key, which must not be on record; send it as Authorization: Bearer")
     return value
 
 
@@ -295,9 +299,13 @@ def read_details(values: Any) -> PictureDetails:
 
 
 def describe(error: ValidationError) -> str:
-    """Say where values are wrong, without quoting them."""
+    """Say where values are wrong, without quoting them, nor keys that are not known: either may be a pasted secret."""
+    faults = error.errors()[:3]
+    places = [
+        "an unknown key" if e["type"] == "extra_forbidden" else ".".join(map(str, e["loc"])) for e in faults
+    ]
     return shortened(
-        "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the body'}: {e['msg']}" for e in error.errors()[:3])
+        "; ".join(f"{place or 'the body'}: {e['msg']}" for place, e in zip(places, faults, strict=True))
     )
 
 
