@@ -201,7 +201,7 @@ def _open_loop(bench: Bench, servers: Mapping[str, Server], throughput_per_s: fl
                 bench.load_core,
                 capacity,
                 deadline_ms,
-                bench.settings.step_s,
+                bench.settings.overload_s,
                 repeat,
             )
             for name in (OURS, FASTAPI)

@@ -48,6 +48,11 @@ class Settings:
         """Of one rate that is tried in the search for the capacity."""
         return 1.25 * self.seconds
 
+    @property
+    def overload_s(self) -> float:
+        """Of twice the capacity: long enough that how it begins and ends does not count."""
+        return 4 * self.step_s
+
     @contextmanager
     def folder(self) -> Iterator[Path]:
         """Give the directory to work in."""
