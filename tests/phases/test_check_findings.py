@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from workzone.phases.check_findings import Finding, Reading, Status, judge, judge_risk, worst
+from workzone.core.types import Status
+from workzone.phases.check_findings import Finding, Reading, judge, judge_risk, worst
 from workzone.phases.check_limits import AtLeast, AtMost
 
 HIGH, LOW = AtLeast(warn=0.7, fail=0.5), AtMost(warn=100, fail=200)

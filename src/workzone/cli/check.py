@@ -36,10 +36,10 @@ def check(
     FAIL is what is shown to be beyond its limit (the whole interval is, or the exact lower bound of a promised risk),
     WARN what is near it or rests on too few pictures. Exits with 3 when anything fails.
     """
+    from workzone.core.types import Status
     from workzone.data.dataset import open_dataset
     from workzone.phases.build import ledger_of
     from workzone.phases.check import check_bundle
-    from workzone.phases.check_findings import Status
     from workzone.phases.check_limits import load_limits
 
     limits = load_limits(recipe)

@@ -64,3 +64,11 @@ class Prediction:
     """Whether the policy that gave the verdict carries a certificate."""
     stage: str = "model"
     """Which stage of the cascade answered."""
+
+
+class Status(StrEnum):
+    """The outcome of a check, or the worst of several: in this order."""
+
+    PASS = "PASS"  # noqa: S105 - not a password
+    WARN = "WARN"
+    FAIL = "FAIL"

@@ -20,7 +20,7 @@ from workzone.calibration.groups import one_per_group
 from workzone.core.errors import DataError
 from workzone.core.observer import Observer
 from workzone.core.scores import Scores
-from workzone.core.types import Label, Role, Verdict
+from workzone.core.types import Label, Role, Status, Verdict
 from workzone.data.dataset import DataSet
 from workzone.data.grants import Grant, Samples, count_runs
 from workzone.data.split import Fractions, Split, make_split
@@ -34,7 +34,7 @@ from workzone.engine.warm_up import WarmUp, warm_up
 from workzone.evaluation.grouped import GroupedMeasures, Sampling, counted
 from workzone.imaging.decode import DecodeLimits
 from workzone.imaging.files import read_file
-from workzone.phases.check_findings import Finding, Reading, Status, judge, judge_risk, worst
+from workzone.phases.check_findings import Finding, Reading, judge, judge_risk, worst
 from workzone.phases.check_limits import AtLeast, AtMost, CheckLimits, SamplingSection
 from workzone.policy.risks import RISKS, empirical_risk
 from workzone.policy.verdicts import CODES

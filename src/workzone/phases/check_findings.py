@@ -10,19 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from workzone.core.types import Status
 from workzone.evaluation.grouped import counted
 from workzone.phases.check_limits import AtLeast, AtMost
 from workzone.policy.binomial import clopper_pearson_upper
 
-
-class Status(StrEnum):
-    """The outcome of one comparison, or the worst of several."""
-
-    PASS = "PASS"  # noqa: S105 - not a password
-    WARN = "WARN"
-    FAIL = "FAIL"
+_ROUNDING = 1e-12
+"""A bound that equals the limit but for the last digits is not above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,7 @@ def judge_risk(
     low = 1 - clopper_pearson_upper(n - events, n, delta) if n else None
     high = clopper_pearson_upper(events, n, delta) if n else None
     status, reason = Status.PASS, None
-    if low is not None and low > alpha:
+    if low is not None and low - alpha > _ROUNDING:
         status = Status.FAIL
         reason = f"above {alpha:g} with confidence {1 - delta:g}: at least {low:.4f}"
     elif clopper_pearson_upper(0, n, delta) > alpha:
