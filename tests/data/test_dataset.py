@@ -13,7 +13,7 @@ import pytest
 
 from workzone.core.errors import ConfigError, DataError
 from workzone.core.types import Label
-from workzone.data.dataset import open_dataset, verify_pictures, write_dataset
+from workzone.data.dataset import boxes_known, open_dataset, verify_pictures, write_dataset
 from workzone.data.schema import BOX_COLUMNS, SAMPLE_COLUMNS, NewBox, NewSample
 
 
@@ -93,10 +93,14 @@ def test_values_out_of_range_are_refused(tmp_path, sample, change, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_boxes_are_known_for_all_or_none(tmp_path, sample):
-    assert write_dataset(tmp_path / "none", [sample(1)], name="n").boxes is None
-    with pytest.raises(DataError, match="boxes"):
-        write_dataset(tmp_path / "d", [sample(1), sample(2, boxes=())], name="n")
+def test_what_boxes_are_known_is_told_by_the_schema_version(tmp_path, sample):
+    made = write_dataset(tmp_path / "none", [sample(1)], name="n")
+    assert made.boxes is None
+    assert json.loads((made.root / "dataset.json").read_text())["schema_version"] == 1
+    mixed = write_dataset(tmp_path / "some", [sample(1), sample(2, boxes=())], name="n")
+    assert mixed.boxes is not None
+    assert boxes_known(mixed).sum() == 1
+    assert json.loads((mixed.root / "dataset.json").read_text())["schema_version"] == 2
 
 
 def test_nothing_is_left_when_the_source_fails(tmp_path, sample):

@@ -16,11 +16,19 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workzone.core.errors import DataError
 from workzone.core.observer import NullObserver, Observer, track
 from workzone.core.types import Label
-from workzone.data.schema import BOX_CATEGORIES, BOX_COLUMNS, SAMPLE_COLUMNS, DataSetManifest, NewSample
+from workzone.data.schema import (
+    BOX_CATEGORIES,
+    BOX_COLUMNS,
+    BOXES_KNOWN,
+    SAMPLE_COLUMNS,
+    DataSetManifest,
+    NewSample,
+)
 from workzone.data.tables import read_json, read_table, strings
 from workzone.data.writer import BOXES, MANIFEST, SAMPLES, content_hash, dataset_writer
 from workzone.storage.hashing import sha256_file
@@ -41,7 +49,7 @@ class DataSet:
         revision: Which state of it this is.
         licence: Of the whole; a sample may name its own.
         sha256: Over name, revision, licence and every value of the tables.
-        samples: `schema.SAMPLE_COLUMNS`, sorted by id.
+        samples: `schema.SAMPLE_COLUMNS`, and `BOXES_KNOWN` where that differs, sorted by id.
         boxes: `schema.BOX_COLUMNS`, or None where objects are not known.
     """
 
@@ -61,6 +69,15 @@ class DataSet:
         return [self.root / path for path in self.samples["path"].to_pylist()]
 
 
+def boxes_known(dataset: DataSet) -> NDArray[np.bool_]:
+    """Return for each sample whether its objects are known, bool [N]; one that has none is known too."""
+    if dataset.boxes is None:
+        return np.zeros(len(dataset), dtype=np.bool_)
+    if BOXES_KNOWN.name not in dataset.samples.column_names:
+        return np.ones(len(dataset), dtype=np.bool_)
+    return np.asarray(dataset.samples[BOXES_KNOWN.name].to_numpy(), dtype=np.bool_)
+
+
 def open_dataset(path: Path | str) -> DataSet:
     """Open a data set and check its tables.
 
@@ -74,7 +91,7 @@ def open_dataset(path: Path | str) -> DataSet:
             "'workzone data import'."
         )
     manifest: DataSetManifest = read_json(root / MANIFEST, DataSetManifest)
-    samples = read_table(root / SAMPLES, SAMPLE_COLUMNS).sort_by("id")
+    samples = read_table(root / SAMPLES, SAMPLE_COLUMNS, optional=(BOXES_KNOWN,)).sort_by("id")
     boxes = None if manifest.boxes is None else read_table(root / BOXES, BOX_COLUMNS)
     _check_samples(root, samples)
     if boxes is not None:

@@ -53,6 +53,9 @@ SAMPLE_COLUMNS: tuple[Column, ...] = (
 )
 """`samples.parquet`: one row a picture; `path` is relative to the data set, `id` the SHA-256 of its bytes."""
 
+BOXES_KNOWN = Column("boxes_known", "bool")
+"""A further column of `samples.parquet`, there only where objects are known for some samples and not for others."""
+
 BOX_COLUMNS: tuple[Column, ...] = (
     Column("sample_id", "string"),
     Column("type", "string"),
@@ -117,7 +120,7 @@ class NewSample:
         height_px: Height as decoded.
         group: The sequence or place it came from; None makes it a group of its own.
         ambiguous: A person could not decide: never certified or measured on.
-        boxes: Its objects, or None where they are not known. Known for all samples or for none.
+        boxes: Its objects, or None where they are not known: () says that there is none.
         origin: What messages call it, as a file name.
     """
 
@@ -146,12 +149,12 @@ class NewSample:
 class DataSetManifest(BaseModel):
     """`dataset.json`: what the data set is called, and the hash over its tables.
 
-    `schema_version` is raised when a column is added, removed, or changes its meaning.
+    `schema_version` is raised when a column is added, removed, or changes its meaning; 2 has `BOXES_KNOWN`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 1
     name: str = Field(min_length=1, max_length=200)
     revision: str = Field(min_length=1, max_length=200)
     licence: str = Field(min_length=1, max_length=2000)

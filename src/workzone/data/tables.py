@@ -63,8 +63,8 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path, columns: Sequence[Column]) -> pa.Table:
-    """Read a Parquet file that must hold exactly `columns`, in any order.
+def read_table(path: Path, columns: Sequence[Column], optional: Sequence[Column] = ()) -> pa.Table:
+    """Read a Parquet file that must hold exactly `columns`, in any order, and may hold `optional` ones.
 
     Raises:
         DataError: The file is missing, too large or not Parquet, or a column, type or value is not as it must
@@ -74,6 +74,7 @@ def read_table(path: Path, columns: Sequence[Column]) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
             _check_footer(path, file)
+            columns = [*columns, *(c for c in optional if c.name in file.schema_arrow.names)]
             _check_columns(path, file.schema_arrow, columns)
             table = file.read(columns=[c.name for c in columns])
     except (pa.ArrowException, OSError) as error:

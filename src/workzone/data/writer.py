@@ -8,12 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from workzone.core.errors import ConfigError, DataError
-from workzone.data.schema import BOX_COLUMNS, SAMPLE_COLUMNS, DataSetManifest, NewBox, NewSample
+from workzone.data.schema import (
+    BOX_COLUMNS,
+    BOXES_KNOWN,
+    SAMPLE_COLUMNS,
+    DataSetManifest,
+    NewBox,
+    NewSample,
+)
 from workzone.data.tables import build_table, content_sha256, write_table
 from workzone.imaging.header import sniff_format
 from workzone.storage.atomic import atomic_directory, write_json
@@ -46,47 +54,87 @@ def content_hash(name: str, revision: str, licence: str, samples: Any, boxes: An
     return content_sha256(header, [samples] if boxes is None else [samples, boxes])
 
 
-class DataSetWriter:
-    """Takes samples one by one; made by `dataset_writer`."""
+@dataclass(frozen=True, slots=True)
+class _First:
+    """The first sample that came with certain bytes, as far as others may conflict with it."""
 
-    def __init__(self, root: Path) -> None:
+    label: int
+    ambiguous: bool
+    group: str
+    name: str
+
+
+class DataSetWriter:
+    """Takes samples one by one; made by `dataset_writer`, or over unfinished work by an import."""
+
+    def __init__(self, root: Path, *, drop_conflicts: bool = False) -> None:
+        """Write below `root`.
+
+        Args:
+            root: A directory of the writer's own.
+            drop_conflicts: Leave out identical bytes with conflicting labels or groups, all copies, instead of
+                raising.
+        """
         self._root = root
-        self._rows: dict[str, list[Any]] = {column.name: [] for column in SAMPLE_COLUMNS}
+        self._drop_conflicts = drop_conflicts
+        self._rows: dict[str, list[Any]] = {column.name: [] for column in (*SAMPLE_COLUMNS, BOXES_KNOWN)}
         self._boxes: dict[str, list[Any]] = {column.name: [] for column in BOX_COLUMNS}
-        self._seen: dict[str, tuple[int, bool, str, str]] = {}
-        self._boxes_known: bool | None = None
+        self._seen: dict[str, _First] = {}
+        self._dropped: dict[str, list[tuple[str, str]]] = {}
         self.duplicates = 0
         """Samples left out because the same bytes came before."""
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._seen) - len(self._dropped)
 
-    def add(self, sample: NewSample) -> str:
+    def add(self, sample: NewSample, *, stored: bool = False) -> str:
         """Store one picture and its row; return its id.
+
+        Args:
+            sample: The picture.
+            stored: Its bytes are where they belong already, left by an earlier attempt.
 
         Raises:
             DataError: The same bytes came before with another label or group, the picture's format is not
-                known, a value is out of range, or objects are known for some samples only.
+                known, or a value is out of range.
         """
         sample_id = sha256_bytes(sample.image)
         group = sample_id if sample.group is None else sample.group
         name = sample.origin or sample_id[:12]
-        if self._is_duplicate(sample_id, (int(sample.label), sample.ambiguous, group, name)):
-            self.duplicates += 1
+        if self._is_duplicate(sample_id, _First(int(sample.label), sample.ambiguous, group, name)):
             return sample_id
         kind = sniff_format(sample.image)
         if kind is None:
             raise DataError(f"'{name}' begins with {sample.image[:8]!r}, which is no picture's signature.")
-        self._check(sample, name)
-        self._add_boxes(sample, sample_id, name)
-        path = f"images/{sample_id[:2]}/{sample_id}{_SUFFIXES[kind]}"
-        target = self._root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(sample.image)
-        derived = {"id": sample_id, "path": path, "group": group, "label": int(sample.label)}
+        _check(sample, name)
+        self._add_boxes(sample, sample_id)
+        path = _picture_path(sample_id, kind)
+        if not stored:
+            target = self._root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(sample.image)
+        derived = {
+            "id": sample_id,
+            "path": path,
+            "group": group,
+            "label": int(sample.label),
+            "boxes_known": sample.boxes is not None,
+        }
         for column, values in self._rows.items():
             values.append(derived[column] if column in derived else getattr(sample, column))
         return sample_id
+
+    def stored_picture(self, sample_id: str) -> bytes | None:
+        """Return the bytes that an earlier attempt stored under an id, whole or not; None: there are none."""
+        for kind in _SUFFIXES:
+            path = self._root / _picture_path(sample_id, kind)
+            if path.is_file():
+                return path.read_bytes()
+        return None
+
+    def dropped(self) -> list[tuple[str, str]]:
+        """Return what was left out because identical bytes conflict: (name, reason), every copy."""
+        return [copy for copies in self._dropped.values() for copy in copies]
 
     def attach(self, name: str, data: bytes) -> None:
         """Add a file of notes beside the tables; it is no part of the hash."""
@@ -94,15 +142,22 @@ class DataSetWriter:
 
     def seal(self, name: str, revision: str, licence: str) -> None:
         """Write the tables, then the manifest."""
-        if not self._seen:
+        if not len(self):
             raise DataError(f"The data set '{name}' would be empty: no sample was added.")
-        samples = build_table(SAMPLE_COLUMNS, self._rows).sort_by("id")
-        boxes = build_table(BOX_COLUMNS, self._boxes) if self._boxes_known else None
-        if boxes is not None:
+        known = {
+            flag for flag, i in zip(self._rows["boxes_known"], self._rows["id"], strict=True) if self._kept(i)
+        }
+        columns = (*SAMPLE_COLUMNS, BOXES_KNOWN) if len(known) > 1 else SAMPLE_COLUMNS
+        samples = build_table(columns, self._kept_rows(self._rows, "id")).sort_by("id")
+        boxes = None
+        if True in known:
+            boxes = build_table(BOX_COLUMNS, self._kept_rows(self._boxes, "sample_id"))
             boxes = boxes.sort_by([(column.name, "ascending") for column in BOX_COLUMNS])
             write_table(self._root / BOXES, boxes)
+        self._remove_dropped()
         write_table(self._root / SAMPLES, samples)
         manifest = DataSetManifest(
+            schema_version=2 if len(known) > 1 else 1,
             name=name,
             revision=revision,
             licence=licence,
@@ -112,47 +167,75 @@ class DataSetWriter:
         )
         write_json(self._root / MANIFEST, manifest.model_dump())
 
-    def _is_duplicate(self, sample_id: str, new: tuple[int, bool, str, str]) -> bool:
+    def _is_duplicate(self, sample_id: str, new: _First) -> bool:
         old = self._seen.setdefault(sample_id, new)
         if old is new:
             return False
-        for what, before, now in zip(("label", "ambiguous", "group"), old, new, strict=False):
-            if before != now:
-                raise DataError(
-                    f"'{old[3]}' and '{new[3]}' have identical bytes, but {what} {before!r} and {now!r}. "
-                    "One picture can have one only: correct one of the two, or leave both out."
+        conflict = _conflict(old, new)
+        if conflict is None:
+            if sample_id in self._dropped:
+                self._dropped[sample_id].append(
+                    (new.name, f"identical bytes as '{old.name}', which was dropped")
                 )
+            else:
+                self.duplicates += 1
+            return True
+        if not self._drop_conflicts:
+            raise DataError(
+                f"'{old.name}' and '{new.name}' have identical bytes, but {conflict}. "
+                "One picture can have one only: correct one of the two, or leave both out."
+            )
+        copies = self._dropped.setdefault(
+            sample_id, [(old.name, f"identical bytes as '{new.name}', but {conflict}")]
+        )
+        copies.append((new.name, f"identical bytes as '{old.name}', but {conflict}"))
         return True
 
-    def _check(self, sample: NewSample, name: str) -> None:
-        if sample.group == "":
-            raise DataError(f"'{name}' has an empty group; give None where the group is not known.")
-        if sample.width_px < 1 or sample.height_px < 1:
-            raise DataError(f"'{name}' has the size {sample.width_px} × {sample.height_px} pixels.")
-        for what, value, limit in (("lat", sample.lat, 90.0), ("lon", sample.lon, 180.0)):
-            if value is not None and not abs(value) <= limit:
-                raise DataError(
-                    f"'{name}' has {what} {value}, expected degrees from -{limit:g} to {limit:g}."
-                )
+    def _kept(self, sample_id: str) -> bool:
+        return sample_id not in self._dropped
 
-    def _add_boxes(self, sample: NewSample, sample_id: str, name: str) -> None:
-        known = sample.boxes is not None
-        if self._boxes_known is None:
-            self._boxes_known = known
-        if self._boxes_known != known:
-            raise DataError(
-                f"'{name}' comes {'with' if known else 'without'} boxes, unlike the samples before it: "
-                "a picture without objects and one whose objects are not known could not be told apart."
-            )
+    def _kept_rows(self, rows: dict[str, list[Any]], key: str) -> dict[str, list[Any]]:
+        if not self._dropped:
+            return rows
+        keep = [self._kept(sample_id) for sample_id in rows[key]]
+        return {name: list(compress(values, keep)) for name, values in rows.items()}
+
+    def _remove_dropped(self) -> None:
+        paths = dict(zip(self._rows["id"], self._rows["path"], strict=True))
+        for sample_id in self._dropped:
+            (self._root / paths[sample_id]).unlink()
+
+    def _add_boxes(self, sample: NewSample, sample_id: str) -> None:
         for box in sample.boxes or ():
-            numbers = (box.x_px, box.y_px, box.width_px, box.height_px)
-            if not all(map(math.isfinite, numbers)) or min(numbers[2:]) < 0 or not 0 <= box.visible <= 1:
-                raise DataError(
-                    f"'{name}' has the box {box}; expected finite pixels and 'visible' in [0, 1]."
-                )
             self._boxes["sample_id"].append(sample_id)
             for field in _BOX_FIELDS:
                 self._boxes[field].append(getattr(box, field))
+
+
+def _picture_path(sample_id: str, kind: str) -> str:
+    return f"images/{sample_id[:2]}/{sample_id}{_SUFFIXES[kind]}"
+
+
+def _conflict(old: _First, new: _First) -> str | None:
+    for what in ("label", "ambiguous", "group"):
+        before, now = getattr(old, what), getattr(new, what)
+        if before != now:
+            return f"{what} {before!r} and {now!r}"
+    return None
+
+
+def _check(sample: NewSample, name: str) -> None:
+    if sample.group == "":
+        raise DataError(f"'{name}' has an empty group; give None where the group is not known.")
+    if sample.width_px < 1 or sample.height_px < 1:
+        raise DataError(f"'{name}' has the size {sample.width_px} × {sample.height_px} pixels.")
+    for what, value, limit in (("lat", sample.lat, 90.0), ("lon", sample.lon, 180.0)):
+        if value is not None and not abs(value) <= limit:
+            raise DataError(f"'{name}' has {what} {value}, expected degrees from -{limit:g} to {limit:g}.")
+    for box in sample.boxes or ():
+        numbers = (box.x_px, box.y_px, box.width_px, box.height_px)
+        if not all(map(math.isfinite, numbers)) or min(numbers[2:]) < 0 or not 0 <= box.visible <= 1:
+            raise DataError(f"'{name}' has the box {box}; expected finite pixels and 'visible' in [0, 1].")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ import pytest
 
 from workzone.core.errors import ConfigError, DataError
 from workzone.data.dataset import verify_pictures
-from workzone.data.folder import IMPORT_LOG, import_folder
+from workzone.data.importers.folder import import_folder
+from workzone.data.importers.importing import IMPORT_LOG
 
 
 @pytest.fixture
@@ -141,7 +142,7 @@ def test_csv_with_columns_of_the_schema(folder, tmp_path, observer):
     assert (rows["a"]["weather"], rows["a"]["ambiguous"], rows["a"]["lat"]) == ("rain", True, 48.2)
     assert rows["a"]["captured_at"].isoformat() == "2021-05-01T10:00:00+00:00"
     assert rows["b"]["weather"] is None
-    assert result.unknown_columns == ("hard_negative",)
+    assert result.notes == ("Columns that are not known were left out: hard_negative.",)
     assert any("hard_negative" in note for note in observer.notes)
     assert [s.path for s in result.skipped] == ["none/absent.jpg"]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from workzone.core.errors import DataError, nearest
 from workzone.core.types import Label
+from workzone.data.importers.importing import Skipped
 from workzone.data.schema import LABEL_NAMES, SAMPLE_COLUMNS
 
 MAX_CSV_BYTES = 256 * 1024**2
@@ -40,14 +41,6 @@ class Listed:
     where: str
     label: Label
     columns: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that was not imported, and why."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
