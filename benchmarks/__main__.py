@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.serving.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
-TIMED: Mapping[str, str] = {
+TIMED: dict[str, str] = {
     "preprocessing": "benchmarks.preprocessing",
     "runtime": "benchmarks.runtime",
     "cache": "benchmarks.cache",
@@ -29,6 +29,12 @@ TIMED: Mapping[str, str] = {
     "backends": "benchmarks.backends",
 }
 """Name → module with `run(repeats) -> list[Result]`."""
+DATA: dict[str, str] = {
+    "importing": "benchmarks.importing",
+    "data-check": "benchmarks.data_check",
+    "near-duplicates": "benchmarks.near_duplicates",
+}
+"""The same, run only when named: minutes each, beside libraries that `workzone` itself does without."""
 TABLES: Mapping[str, str] = {"promise": "benchmarks.promise", "tightness": "benchmarks.tightness"}
 """Name → module with `run(redraws, scores) -> JSON`."""
 SERVING: Mapping[str, str] = {
@@ -41,7 +47,7 @@ REDRAWS = 2000
 
 def main() -> None:
     arguments = _parser().parse_args()
-    unknown = set(arguments.names) - set(TIMED) - set(TABLES) - set(SERVING)
+    unknown = set(arguments.names) - set(TIMED | DATA) - set(TABLES) - set(SERVING)
     if unknown:
         _parser().error(f"unknown: {', '.join(sorted(unknown))}")
     if (arguments.repeats is not None and arguments.repeats < 1) or arguments.redraws < 1:
@@ -51,8 +57,8 @@ def main() -> None:
     for name in arguments.names or list(TIMED):
         described = machine()  # its load before the benchmark adds its own
         document: dict[str, Any] = {"machine": described}
-        if name in TIMED:
-            results: list[Result] = import_module(TIMED[name]).run(arguments.repeats or REPEATS)
+        if name in TIMED | DATA:
+            results: list[Result] = import_module((TIMED | DATA)[name]).run(arguments.repeats or REPEATS)
             _print_ratios(results)
             document["results"] = as_json(results)
         elif name in SERVING:
@@ -68,7 +74,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    names = f"of {', '.join(TIMED)} (default: these), {', '.join([*TABLES, *SERVING])}"
+    names = f"of {', '.join(TIMED)} (default: these), {', '.join([*DATA, *TABLES, *SERVING])}"
     parser.add_argument("names", nargs="*", metavar="NAME", help=names)
     parser.add_argument(
         "--repeats", type=int, help=f"timed calls of each alternative ({REPEATS}; serving: 5)"

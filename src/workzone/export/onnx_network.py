@@ -17,7 +17,7 @@ from onnx import TensorProto, compose, helper, numpy_helper
 
 from workzone.bundle.manifest import ModelSpec
 from workzone.core.errors import ArtifactError
-from workzone.models.onnx_backbone import OnnxLayout
+from workzone.models.onnx_extractor import OnnxLayout
 
 _PREFIX = "backbone/"
 _ONNX_TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "float64": TensorProto.DOUBLE}

@@ -47,7 +47,7 @@ ImageInput = bytes | str | os.PathLike[str] | NDArray[np.uint8]
 BACKGROUND = (128, 128, 128)
 """What transparent pixels are laid over: mid-grey, about the mean of a street picture."""
 
-_OPENERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+OPENERS: Mapping[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
@@ -59,7 +59,7 @@ _MAX_JPEG_SCANS = 100
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 # What Pillow's readers of broken files raise; there is no common class below Exception. Warnings count,
 # because the process may have made them errors. Running out of memory is the picture's doing here.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -133,7 +133,7 @@ def decode_image(
         )
     try:
         return _decode(data, kind, name, limits, target_px, target_side)
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
             f"The picture {name} looks like {kind} but cannot be decoded ({reason}); "
@@ -156,7 +156,7 @@ def _decode(
             f"The picture {name} is a JPEG of {scans} scans; at most {_MAX_JPEG_SCANS} are decoded, because "
             "each costs as much as a picture. Save it again as an ordinary JPEG."
         )
-    with _OPENERS[kind](io.BytesIO(data)) as image:
+    with OPENERS[kind](io.BytesIO(data)) as image:
         _check_size(*image.size, name, limits)
         if isinstance(image, TiffImagePlugin.TiffImageFile) and _TILE_WIDTH in image.tag_v2:
             _check_size(image.tag_v2[_TILE_WIDTH], image.tag_v2.get(_TILE_HEIGHT, 1), name, limits)
@@ -213,7 +213,7 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1 to 8; 1 where there is none or EXIF is broken, as viewers do."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

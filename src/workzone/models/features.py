@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from workzone.core.errors import ConfigError
 from workzone.models.backbone_table import ONNX_PREFIX
 from workzone.models.backbones import Backbone, build_backbone
-from workzone.models.onnx_backbone import OnnxBackbone, parse_onnx_name
+from workzone.models.onnx_backbone import OnnxBackbone
+from workzone.models.onnx_extractor import parse_onnx_name
 
 
 class FeatureExtractor(Protocol):
