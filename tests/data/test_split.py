@@ -28,6 +28,7 @@ from workzone.data.split import (
 )
 from workzone.data.strata import group_strata
 from workzone.data.tables import build_table
+from workzone.storage.hashing import sha256_file
 
 FRACTIONS = Fractions(0.5, 0.1, 0.25, 0.15)
 
@@ -234,3 +235,25 @@ def test_a_role_without_a_share_is_left_empty():
     dataset = _in_memory([(i % 2, i % 3, 2) for i in range(40)])
     split = make_split(dataset, Fractions(train=0.0, select=0.25, calib=0.75, test=0.0), seed=0)
     assert set(split.table["role"].to_pylist()) == {"select", "calib"}
+
+
+# Computed by the first version of `data/split.py`, before other methods and linked groups came to it.
+PINNED = (
+    "86204a8e5a4ec853a707cc66e4c8994a61e97819d08dc4638d22df8444e48ee9",
+    "a409abb72e415b0881f69358080a13e6c5496e98cc19a6065b6023edec2d0841",
+    "344ba337b74ea8b37fa6ee5dcffca73bc908e20c68a35363e4223bb05aa09b95",
+)
+PINNED_FILE = "0c1a586792337f8fbadeb1ce9c126b118b631941b0a32102d5e9fe3d8ecf563c"
+
+
+def test_the_hash_of_a_split_never_changes(tmp_path):
+    """Certificates name it, and the picture that stands for its group is chosen by it."""
+    dataset = _in_memory([(i % 2, i % 3, 2) for i in range(60)])
+    made = (
+        make_split(dataset, FRACTIONS, 7),
+        fold_split(dataset, 5, 2, 3),
+        fold_split(dataset, 4, 1, 9, FRACTIONS),
+    )
+    assert tuple(split.sha256 for split in made) == PINNED
+    write_split(made[0], tmp_path)
+    assert sha256_file(tmp_path / "split.json") == PINNED_FILE

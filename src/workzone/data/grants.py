@@ -62,6 +62,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def sources(self) -> NDArray[np.str_]:
+        """Where they come from, str [N]; "" where it is not stated."""
+        return strings(self.table, "source")
+
 
 class Grant:
     """The right of one phase to open certain roles of splits of one data set."""
@@ -141,22 +146,37 @@ def count_runs(ledger: Path, split_sha256: str | None, role: Role) -> int:
     Raises:
         DataError: A whole line is not an entry: the ledger was edited.
     """
+    entries = _entries(ledger)
+    return len({run for run, split, opened in entries if opened == role and split_sha256 in (None, split)})
+
+
+def last_run(ledger: Path, split_sha256: str, prefix: str) -> str | None:
+    """Return the run that opened a split last, of those whose name begins with `prefix`; None without one.
+
+    Raises:
+        DataError: As `count_runs`.
+    """
+    names = [run for run, split, _ in _entries(ledger) if split == split_sha256 and run.startswith(prefix)]
+    return names[-1] if names else None
+
+
+def _entries(ledger: Path) -> list[tuple[str, str, str]]:
+    """Return run, split and role of each whole line."""
     if not ledger.exists():
-        return 0
-    runs: set[str] = set()
+        return []
+    entries = []
     for number, line in enumerate(ledger.read_bytes().splitlines(), 1):
         if not line.endswith(b"}"):
             continue
         try:
             entry = json.loads(line)
-            if split_sha256 in (None, entry["split_sha256"]) and entry["role"] == str(role):
-                runs.add(entry["run"])
+            entries.append((str(entry["run"]), str(entry["split_sha256"]), str(entry["role"])))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"Line {number} of the ledger '{ledger}' is no entry ({error!r}). It was edited: how often a "
                 "split was opened can no longer be told. Restore it."
             ) from error
-    return len(runs)
+    return entries
 
 
 def _append(ledger: Path, entry: bytes) -> None:

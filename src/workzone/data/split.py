@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +25,7 @@ from workzone.data.dataset import DataSet
 from workzone.data.schema import SPLIT_COLUMNS
 from workzone.data.strata import ordered_groups
 from workzone.data.tables import build_table, content_sha256, read_json, read_table, strings, write_table
+from workzone.data.units import Units
 from workzone.storage.atomic import write_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ ROLES: tuple[Role, ...] = tuple(Role)
 STRATIFY: tuple[str, ...] = ("label", "daytime", "weather")
 _TABLE = "split.parquet"
 _MANIFEST = "split.json"
+_UNEVEN = 0.1
+"""A share of groups that is this far from what was asked is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +65,33 @@ class Fractions:
 
 
 class SplitRecipe(BaseModel):
-    """How a split was made: enough to make it again from the same data set."""
+    """How a split was made: enough to make it again from the same data set.
+
+    What was added after the first version is None unless it was asked for, and then no part of the hash: a split made
+    today has the hash that it always had.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    method: Literal["fractions", "folds"]
+    method: Literal["fractions", "folds", "source", "time", "published"]
     seed: int
     train: float = Field(description="Share of groups; for folds, of those outside the test fold.")
     select: float
     calib: float
-    test: float = Field(description="Share of groups; 0 for folds, where the fold decides.")
+    test: float = Field(description="Share of groups; 0 where a fold, a source or a publisher decides.")
     stratify: list[str]
     folds: int | None = None
     fold: int | None = None
+    min_distance_m: float | None = Field(None, description="Groups closer than this were dealt as one.")
+    near_duplicates: bool | None = Field(None, description="True: groups that share some were dealt as one.")
+    train_sources: list[str] | None = Field(None, description="Of train, select and calib.")
+    test_sources: list[str] | None = None
+
+
+_FIRST_VERSION = frozenset(SplitRecipe.model_fields) - {
+    "min_distance_m", "near_duplicates", "train_sources", "test_sources",
+}  # fmt: skip
+"""Fields of a recipe that are part of the hash even where they are None."""
 
 
 class SplitManifest(BaseModel):
@@ -111,6 +128,7 @@ def make_split(
     seed: int,
     stratify: Sequence[str] = STRATIFY,
     observer: Observer | None = None,
+    units: Units | None = None,
 ) -> Split:
     """Deal the groups of a data set to the four roles.
 
@@ -118,19 +136,22 @@ def make_split(
 
     Args:
         dataset: What to split.
-        fractions: Of groups.
+        fractions: Of groups; of units where units are given.
         seed: Another seed gives another split.
         stratify: Columns to balance, the most important first.
         observer: Told when every picture is its own group, and when a role lacks road work or its absence.
+        units: Groups that are dealt as one (`units.link_groups`); None where each is dealt by itself.
 
     Raises:
         ConfigError: A column to stratify by is not known.
         DataError: There are too few groups: a role would get none.
     """
-    recipe = SplitRecipe(method="fractions", seed=seed, stratify=list(stratify), **asdict(fractions))
-    groups = ordered_groups(dataset, stratify, f"{seed}")
-    parts = deal(len(groups), fractions.shares())
-    return _build(dataset, {g: ROLES[p] for g, p in zip(groups, parts, strict=True)}, recipe, observer)
+    linked = linked_by(units)
+    recipe = SplitRecipe(
+        method="fractions", seed=seed, stratify=list(stratify), **asdict(fractions), **linked
+    )
+    order = ordered_groups(dataset, stratify, f"{seed}", _unit_of(units))
+    return assemble_split(dataset, deal_roles(order, fractions.shares()), recipe, units, observer)
 
 
 def fold_split(
@@ -141,10 +162,12 @@ def fold_split(
     fractions: Fractions | None = None,
     stratify: Sequence[str] = STRATIFY,
     observer: Observer | None = None,
+    units: Units | None = None,
 ) -> Split:
     """Return split `fold` of a group k-fold: that fold is test, the rest is dealt to the other roles.
 
-    The folds of one seed part the groups: every group is test exactly once.
+    The folds of one seed part the groups: every group is test exactly once. Each fold is a split with a hash of its
+    own, so nothing can be certified on the pooled predictions of several.
 
     Args:
         dataset: What to split.
@@ -154,6 +177,7 @@ def fold_split(
         fractions: Whose train, select and calib, in proportion, divide the groups outside the fold.
         stratify: As `make_split`.
         observer: As `make_split`.
+        units: As `make_split`.
 
     Raises:
         ConfigError: `fold` is not in 0 … folds - 1, or a column to stratify by is not known.
@@ -163,14 +187,13 @@ def fold_split(
         raise ConfigError(
             f"Fold {fold} of {folds} does not exist; expected at least 2 folds, counted from 0."
         )
-    shares = np.array((fractions or Fractions()).shares()[:3])
-    shares /= shares.sum()
-    groups = ordered_groups(dataset, stratify, f"{seed}")
-    in_fold = deal(len(groups), [1.0 / folds] * folds) == fold
-    test = {group for group, here in zip(groups, in_fold, strict=True) if here}
-    rest = [g for g in ordered_groups(dataset, stratify, f"{seed}/fold {fold} of {folds}") if g not in test]
-    roles = {g: ROLES[p] for g, p in zip(rest, deal(len(rest), shares.tolist()), strict=True)}
-    train, select, calib = (float(share) for share in shares)
+    shares = learning_shares(fractions or Fractions())
+    order = ordered_groups(dataset, stratify, f"{seed}", _unit_of(units))
+    in_fold = deal(len(order), [1.0 / folds] * folds) == fold
+    test = {unit for unit, here in zip(order, in_fold, strict=True) if here}
+    rest = ordered_groups(dataset, stratify, f"{seed}/fold {fold} of {folds}", _unit_of(units))
+    roles = deal_roles([unit for unit in rest if unit not in test], shares)
+    train, select, calib = shares
     recipe = SplitRecipe(
         method="folds",
         seed=seed,
@@ -181,15 +204,80 @@ def fold_split(
         stratify=list(stratify),
         folds=folds,
         fold=fold,
+        **linked_by(units),
     )
-    return _build(dataset, roles | dict.fromkeys(test, Role.TEST), recipe, observer)
+    return assemble_split(dataset, roles | dict.fromkeys(test, Role.TEST), recipe, units, observer)
+
+
+def learning_shares(fractions: Fractions) -> tuple[float, float, float]:
+    """Return the shares of train, select and calib among themselves, for where something else decides test.
+
+    Raises:
+        ConfigError: All of them are 0.
+    """
+    shares = np.array(fractions.shares()[:3])
+    if not shares.sum() > 0:
+        raise ConfigError("The fractions leave nothing for train, select and calib; expected one above 0.")
+    train, select, calib = (float(share) for share in shares / shares.sum())
+    return train, select, calib
+
+
+def deal_roles(order: Sequence[str], shares: Sequence[float]) -> dict[str, Role]:
+    """Return the role of each unit: dealt in this order, by shares of the first of `ROLES`."""
+    return {unit: ROLES[part] for unit, part in zip(order, deal(len(order), shares), strict=True)}
+
+
+def linked_by(units: Units | None) -> dict[str, Any]:
+    """Return what a split's recipe says of the units that it was dealt by."""
+    if units is None:
+        return {}
+    return {"min_distance_m": units.within_m, "near_duplicates": units.near_duplicates or None}
+
+
+def assemble_split(
+    dataset: DataSet,
+    role_of: Mapping[str, Role],
+    recipe: SplitRecipe,
+    units: Units | None = None,
+    observer: Observer | None = None,
+) -> Split:
+    """Return the split in which each unit has its role.
+
+    Args:
+        dataset: What is split.
+        role_of: Group (or unit, where units are given) → its role.
+        recipe: How that was decided.
+        units: Which groups are one unit.
+        observer: As `make_split`.
+
+    Raises:
+        DataError: A role that must not be empty would get none.
+    """
+    groups = dataset.samples["group"].to_pylist()
+    names = groups if units is None else units.names(groups)
+    roles = [str(role_of[name]) for name in names]
+    n_groups = len(set(groups))
+    empty = [role for role in _wanted(recipe) if role not in set(roles)]
+    if empty:
+        held = f"{n_groups} groups" if units is None else f"{n_groups} groups in {len(role_of)} units"
+        raise DataError(
+            f"'{dataset.name}' has {held}, too few for this split: {', '.join(empty)} would get none. Add groups, "
+            f"or change the fractions{'' if units is None else ' or what links groups'}."
+        )
+    ids = dataset.samples["id"].to_pylist()
+    table = build_table(SPLIT_COLUMNS, {"id": ids, "group": groups, "role": roles}).sort_by("id")
+    observer = observer or NullObserver()
+    _note_weaknesses(dataset, roles, _wanted(recipe), n_groups, observer)
+    if units is not None:
+        _note_uneven(groups, roles, recipe, observer)
+    return Split(table, recipe, dataset.sha256, _hash(table, recipe, dataset.sha256))
 
 
 def write_split(split: Split, directory: Path) -> None:
     """Write `split.parquet`, then `split.json`, into a directory."""
     write_table(directory / _TABLE, split.table)
     manifest = SplitManifest(recipe=split.recipe, dataset_sha256=split.dataset_sha256, sha256=split.sha256)
-    write_json(directory / _MANIFEST, manifest.model_dump())
+    write_json(directory / _MANIFEST, manifest.model_dump() | {"recipe": _recipe_json(split.recipe)})
 
 
 def read_split(directory: Path) -> Split:
@@ -229,27 +317,14 @@ def check_split(split: Split, dataset: DataSet) -> None:
             )
 
 
+def _unit_of(units: Units | None) -> Mapping[str, str] | None:
+    return None if units is None else units.of_group
+
+
 def _wanted(recipe: SplitRecipe) -> list[Role]:
     """Return the roles that must not be empty."""
-    fold = {Role.TEST} if recipe.folds is not None else set()
-    return [role for role in ROLES if role in fold or getattr(recipe, role) > 0]
-
-
-def _build(
-    dataset: DataSet, role_of: Mapping[str, Role], recipe: SplitRecipe, observer: Observer | None
-) -> Split:
-    groups = dataset.samples["group"].to_pylist()
-    roles = [str(role_of[group]) for group in groups]
-    empty = [role for role in _wanted(recipe) if role not in set(roles)]
-    if empty:
-        raise DataError(
-            f"'{dataset.name}' has {len(role_of)} groups, too few for this split: {', '.join(empty)} would "
-            "get none. Add groups, or change the fractions."
-        )
-    ids = dataset.samples["id"].to_pylist()
-    table = build_table(SPLIT_COLUMNS, {"id": ids, "group": groups, "role": roles}).sort_by("id")
-    _note_weaknesses(dataset, roles, _wanted(recipe), len(role_of), observer or NullObserver())
-    return Split(table, recipe, dataset.sha256, _hash(table, recipe, dataset.sha256))
+    decided = {Role.TEST} if recipe.method in ("folds", "source", "published") else set()
+    return [role for role in ROLES if role in decided or getattr(recipe, role) > 0]
 
 
 def _note_weaknesses(
@@ -267,8 +342,30 @@ def _note_weaknesses(
                 observer.note(f"The role '{role}' has no picture labelled '{label.name.lower()}'.")
 
 
+def _note_uneven(
+    groups: Sequence[str], roles: Sequence[str], recipe: SplitRecipe, observer: Observer
+) -> None:
+    """Shares are of units: where these differ in size, say what that makes of the shares of groups."""
+    if recipe.test == 0:  # what is test was decided otherwise, and the shares are of what is left
+        return
+    role_of = dict(zip(groups, roles, strict=True))
+    counts = Counter(role_of.values())
+    for role in ROLES:
+        found, asked = counts[str(role)] / len(role_of), getattr(recipe, role)
+        if abs(found - asked) > _UNEVEN:
+            observer.note(
+                f"Shares are of units, which differ in size: '{role}' got {found:.0%} of the groups, asked were "
+                f"{asked:.0%}."
+            )
+
+
+def _recipe_json(recipe: SplitRecipe) -> dict[str, Any]:
+    values = recipe.model_dump()
+    return {name: value for name, value in values.items() if value is not None or name in _FIRST_VERSION}
+
+
 def _hash(table: pa.Table, recipe: SplitRecipe, dataset_sha256: str) -> str:
-    header = {"kind": "split", "dataset": dataset_sha256, "recipe": recipe.model_dump()}
+    header = {"kind": "split", "dataset": dataset_sha256, "recipe": _recipe_json(recipe)}
     return content_sha256(header, [table])
 
 

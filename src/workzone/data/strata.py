@@ -16,13 +16,21 @@ from workzone.data.schema import SAMPLE_COLUMNS
 from workzone.storage.hashing import sha256_json
 
 
-def ordered_groups(dataset: DataSet, stratify: Sequence[str], salt: str) -> list[str]:
-    """Return the groups of a data set, strata together, in an order that `salt` decides.
+def ordered_groups(
+    dataset: DataSet, stratify: Sequence[str], salt: str, unit_of: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the groups of a data set (or its units), strata together, in an order that `salt` decides.
+
+    Args:
+        dataset: Whose groups.
+        stratify: Columns to balance, the most important first.
+        salt: Another salt gives another order.
+        unit_of: Group → the name of its unit; None where each group is one by itself.
 
     Raises:
         ConfigError: A column to stratify by is not known.
     """
-    strata = group_strata(dataset, stratify)
+    strata = group_strata(dataset, stratify, unit_of)
 
     def key(group: str) -> tuple[str, ...]:
         stratum = strata[group]
@@ -32,8 +40,10 @@ def ordered_groups(dataset: DataSet, stratify: Sequence[str], salt: str) -> list
     return sorted(strata, key=key)
 
 
-def group_strata(dataset: DataSet, stratify: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-    """Return the stratum of each group: its highest label, else the most common value of the column.
+def group_strata(
+    dataset: DataSet, stratify: Sequence[str], unit_of: Mapping[str, str] | None = None
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the stratum of each group (or unit): its highest label, else the most common value of the column.
 
     Raises:
         ConfigError: A column to stratify by is not known.
@@ -43,6 +53,8 @@ def group_strata(dataset: DataSet, stratify: Sequence[str]) -> Mapping[str, tupl
         if column not in known:
             raise ConfigError(f"A split cannot be stratified by '{column}'.{nearest(column, known)}")
     groups = dataset.samples["group"].to_pylist()
+    if unit_of is not None:
+        groups = [unit_of[group] for group in groups]
     strata: dict[str, list[str]] = {group: [] for group in groups}
     for column in stratify:
         values: Mapping[str, list[str | int]] = defaultdict(list)
