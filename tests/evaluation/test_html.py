@@ -132,6 +132,8 @@ def test_the_page_says_what_matters(report, text):
     assert "Cannot certify: no miss rate is promised" in said
     assert report.policy.refusal in said
     assert "opened 2 times" in said
+    assert f"revision {report.provenance.dataset_revision}, licence" in said
+    assert report.provenance.dataset_sha256 in said
     assert "4 ambiguous" in said
     for title in TITLES.values():
         assert title in said

@@ -102,3 +102,16 @@ def test_an_error_of_a_whole_section_does_not_print_the_section(tmp_path: Path) 
     with pytest.raises(ConfigError) as caught:
         load_recipe(written(tmp_path, "policy: {second_alpha: 0.1}\n"))
     assert "found {" not in str(caught.value)
+
+
+def test_sources_are_weighed_one_by_one_or_as_a_table(tmp_path: Path) -> None:
+    recipe = written(tmp_path, "train: {sampling: label_source, source_weights: {kerb-cam: 2}}\n")
+    settings = load_recipe(recipe, ["train.source_weights.tram=0.5"]).train
+    assert settings.sampling == "label_source"
+    assert settings.source_weights == {"kerb-cam": 2.0, "tram": 0.5}
+    table = load_recipe(written(tmp_path, ""), ["train.source_weights={kerb-cam: 3, a/b: 1}"]).train
+    assert table.source_weights == {"kerb-cam": 3.0, "a/b": 1.0}
+    with pytest.raises(ConfigError, match=r"train\.source_weights\.tram: .*greater than 0"):
+        load_recipe(recipe, ["train.source_weights.tram=-1"])
+    with pytest.raises(ConfigError, match=r"train\.sampling.*\(found 'labels'\)"):
+        load_recipe(recipe, ["train.sampling=labels"])

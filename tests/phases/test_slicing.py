@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +63,14 @@ def test_members() -> None:
         [2],
     )
     assert (of("hard negative", "orange_van"), of("hard negative", "bollard")) == ([1, 2], [2])
+
+
+def test_sources_are_told_apart_where_there_are_several() -> None:
+    made = samples()
+    sources = ["one", "two", None, "one"]
+    table = made.table.set_column(made.table.column_names.index("source"), "source", pa.array(sources))
+    (column,) = (c for c in slice_columns(replace(made, table=table)) if c.name == "source")
+    assert column.values == ("not stated", "one", "two")
+    assert column.members.tolist() == [
+        [value == v for v in ["one", "two", "not stated", "one"]] for value in column.values
+    ]

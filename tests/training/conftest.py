@@ -27,6 +27,7 @@ class TinySamples:
     labels: NDArray[np.int8]
     ambiguous: NDArray[np.bool_]
     paths: list[Path]
+    sources: NDArray[np.str_]
 
 
 @dataclass
@@ -56,7 +57,8 @@ def tiny_samples(directory: Path, n: int, seed: int) -> TinySamples:
         Image.fromarray(image).save(path)
         paths.append(path)
     ids = np.array([path.stem for path in paths])
-    return TinySamples(ids, np.array(labels, np.int8), np.zeros(n, bool), paths)
+    sources = np.full(n, "noise")
+    return TinySamples(ids, np.array(labels, np.int8), np.zeros(n, bool), paths, sources)
 
 
 @pytest.fixture(autouse=True)

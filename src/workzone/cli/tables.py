@@ -79,7 +79,29 @@ def print_measures(document: dict[str, Any]) -> None:
         )
     if document["policies"] is not None:
         _print_policies(document["policies"])
-    out.print(f"Runs that have opened this test split: {document['provenance']['test_openings']}.")
+    _print_sources(document["evaluation"]["slices"])
+    _print_provenance(document["provenance"])
+
+
+def _print_provenance(provenance: dict[str, Any]) -> None:
+    out.print(
+        f"Data set {shown(provenance['dataset_name'])}, revision {shown(provenance['dataset_revision'])}, hash "
+        f"{provenance['dataset_sha256'][:12]}; split {provenance['split_sha256'][:12]}."
+    )
+    out.print(f"Runs that have opened this test split: {provenance['test_openings']}.")
+
+
+def _print_sources(slices: list[dict[str, Any]]) -> None:
+    """Print the measures of each source, where test has several; the page has every other property too."""
+    for property_ in slices:
+        if property_["name"] != "source" or not property_["slices"]:
+            continue
+        names = [measure["name"] for measure in property_["slices"][0]["measures"]]
+        table = Table("source", "pictures", "groups", *names)
+        for row in property_["slices"]:
+            measures = [f"{_number(m['estimate'])} ({_interval(m)})" for m in row["measures"]]
+            table.add_row(shown(row["value"]), str(row["n"]), str(row["n_groups"]), *measures)
+        out.print(table)
 
 
 def _promise(certificate: dict[str, Any]) -> str:

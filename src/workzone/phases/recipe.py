@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from workzone.core.errors import ConfigError, nearest
 from workzone.core.lazy import require
+from workzone.data.places import NEAR_M
 from workzone.data.split import Fractions
 from workzone.engine.backend import BACKENDS, PRECISIONS
 from workzone.imaging.geometry import Geometry
@@ -61,10 +62,16 @@ class RenderSection(Section):
     seed: int = Field(0, ge=0)
 
 
+SplitMethod = Literal["group", "place", "source", "time", "published"]
+
+
 class SplitSection(Section):
     """How groups are dealt to train, select, calib and test."""
 
     path: Path | None = Field(None, description="A split made before with `data split`; overrides the rest.")
+    by: SplitMethod = Field(
+        "group", description="What decides who is test: group, place, source, time, published."
+    )
     train: float = Field(0.40, gt=0, lt=1, description="Share of groups.")
     select: float = Field(0.15, gt=0, lt=1, description="Share of groups.")
     calib: float = Field(0.25, gt=0, lt=1, description="Share of groups.")
@@ -72,15 +79,27 @@ class SplitSection(Section):
         0.20,
         gt=0,
         lt=1,
-        description="Share of groups; with folds the fold is test, and the rest share what is left.",
+        description="Share of groups; where a fold, a source or a publisher decides, the rest share what is left.",
     )
     seed: int = 0
     folds: int | None = Field(None, ge=2, description="Group k-fold: number of folds.")
     fold: int = Field(0, ge=0, description="Group k-fold: which fold is test.")
+    min_distance_m: float | None = Field(
+        None, gt=0, le=100_000, description="By place: the least distance between roles; 100 m by default."
+    )
+    train_sources: tuple[str, ...] = Field((), description="By source: of train, select and calib.")
+    test_sources: tuple[str, ...] = Field((), description="By source: of test; by default all others.")
+    near_duplicates: bool = Field(False, description="Deal groups that share near-duplicate pictures as one.")
 
     def fractions(self) -> Fractions:
         """Return the share of groups of each role."""
         return Fractions(train=self.train, select=self.select, calib=self.calib, test=self.test)
+
+    def linked_within_m(self) -> float | None:
+        """Return within which distance groups are dealt as one, in metres; None where places play no part."""
+        if self.by != "place":
+            return None
+        return NEAR_M if self.min_distance_m is None else self.min_distance_m
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> SplitSection:
@@ -90,6 +109,27 @@ class SplitSection(Section):
         if self.folds is not None and self.fold >= self.folds:
             raise ValueError(f"fold {self.fold} does not exist: folds are numbered 0 to {self.folds - 1}")
         return self
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> SplitSection:
+        for name, methods in _ONLY_BY.items():
+            if self.by not in methods and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"split.{name} means nothing to a split by {self.by}; it is for a split by {' or '.join(methods)}"
+                )
+        if self.by == "source" and not self.train_sources and not self.test_sources:
+            raise ValueError("a split by source needs train_sources or test_sources")
+        return self
+
+
+_ONLY_BY: Mapping[str, tuple[SplitMethod, ...]] = {
+    "folds": ("group", "place"),
+    "min_distance_m": ("place",),
+    "train_sources": ("source",),
+    "test_sources": ("source",),
+    "seed": ("group", "place", "source", "published"),
+}
+"""Setting of a split → the methods that take it."""
 
 
 class PreprocessingSection(Section):
@@ -319,7 +359,10 @@ def _check_key(override: str) -> None:
     for part in key.lstrip("+~").split("."):
         if part not in fields:
             raise ConfigError(f"Unknown recipe key '{key}': '{part}' is none.{nearest(part, fields)}")
-        fields = _fields(fields[part].annotation)
+        annotation = fields[part].annotation
+        if get_origin(annotation) is dict:
+            return  # below it are names from the data, as of sources
+        fields = _fields(annotation)
 
 
 def _fields(annotation: Any) -> dict[str, FieldInfo]:

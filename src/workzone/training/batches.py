@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from workzone.data.augment import AugmentSettings, augment
 from workzone.imaging.preprocessing import Preprocessing
 from workzone.training.pixels import FittedPictures
+from workzone.training.sampling import Drawing
 from workzone.training.settings import Imbalance, TrainSettings
 
 _ORDER, _AUGMENT = 1, 2
@@ -48,16 +49,27 @@ def n_batches(labels: NDArray[np.int8], settings: TrainSettings) -> int:
 
 
 class EpochBatches(Dataset[tuple[Tensor, Tensor]]):
-    """The batches of one training epoch, augmented; item k is batch k, all of nearly one size."""
+    """The batches of one training epoch, augmented; item k is batch k, all of nearly one size.
+
+    With a drawing, how often a picture comes is its business; an epoch has as many pictures either way.
+    """
 
     def __init__(
-        self, pictures: FittedPictures, preprocessing: Preprocessing, settings: TrainSettings, epoch: int
+        self,
+        pictures: FittedPictures,
+        preprocessing: Preprocessing,
+        settings: TrainSettings,
+        epoch: int,
+        drawing: Drawing | None = None,
     ) -> None:
         self._pictures = pictures
         self._preprocessing = preprocessing
         self._augment: AugmentSettings = settings.augment
         self._seed, self._epoch = settings.seed, epoch
-        order = epoch_order(pictures.labels, settings.imbalance, settings.seed, epoch)
+        if drawing is None:
+            order = epoch_order(pictures.labels, settings.imbalance, settings.seed, epoch)
+        else:
+            order = drawing.order(settings.seed, epoch)
         self._batches = np.array_split(order, n_batches(pictures.labels, settings))
 
     def __len__(self) -> int:

@@ -23,6 +23,7 @@ from workzone.training.pictures import Pictures
 from workzone.training.pixels import fitted_pictures
 from workzone.training.quiet import own_torch_state, quiet_lightning
 from workzone.training.resume import load_best, load_state
+from workzone.training.sampling import Drawing, drawing_of
 from workzone.training.settings import Precision, TrainSettings
 
 
@@ -47,14 +48,16 @@ def train_finetune(
         observer: Told of progress.
 
     Raises:
-        ConfigError: The backbone cannot be had, or the training diverges.
+        ConfigError: The backbone cannot be had, a weight is of no source, or the training diverges.
         DataError: A picture cannot be decoded.
     """
+    drawing = drawing_of(train.labels, train.sources, settings)
     backbone = build_backbone(
         settings.backbone, settings.seed, preprocessing.size_px, local_files_only=settings.local_files_only
     )
     classifier = RoadWorkClassifier(backbone, settings.dropout, settings.seed)
-    directory = work / f"fit-{_key(train, select, settings, preprocessing, backbone.sha256())[:16]}"
+    key = _key(train, select, settings, preprocessing, backbone.sha256(), drawing)
+    directory = work / f"fit-{key[:16]}"
     directory.mkdir(parents=True, exist_ok=True)
     module = FinetuneModule(
         classifier,
@@ -64,6 +67,7 @@ def train_finetune(
         settings,
         directory,
         observer,
+        drawing,
     )
     state = load_state(directory)
     if state is not None:
@@ -114,7 +118,12 @@ def _run(module: FinetuneModule, settings: TrainSettings, directory: Path) -> No
 
 
 def _key(
-    train: Pictures, select: Pictures, settings: TrainSettings, preprocessing: Preprocessing, backbone: str
+    train: Pictures,
+    select: Pictures,
+    settings: TrainSettings,
+    preprocessing: Preprocessing,
+    backbone: str,
+    drawing: Drawing | None,
 ) -> str:
     """Everything that decides the result; how the work is divided does not."""
     return sha256_json(
@@ -124,5 +133,6 @@ def _key(
             "settings": settings.model_dump(mode="json", exclude={"workers"}),
             "preprocessing": preprocessing.model_dump(mode="json"),
             "backbone": backbone,
+            "cells": None if drawing is None else drawing.cells.tolist(),
         }
     )

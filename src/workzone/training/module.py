@@ -23,9 +23,16 @@ from workzone.imaging.preprocessing import Preprocessing
 from workzone.models.classifier import RoadWorkClassifier
 from workzone.training.batches import EpochBatches, PlainBatches, loader, n_batches
 from workzone.training.curves import CurvePoint, Curves
-from workzone.training.optimisation import cosine_rate, parameter_groups, positive_weight, road_work_loss
+from workzone.training.optimisation import (
+    cosine_rate,
+    drawn_positive_weight,
+    parameter_groups,
+    positive_weight,
+    road_work_loss,
+)
 from workzone.training.pixels import FittedPictures
 from workzone.training.resume import FitState, save_best, save_state
+from workzone.training.sampling import Drawing
 from workzone.training.selection import mean_nll, measure
 from workzone.training.settings import TrainSettings
 
@@ -48,6 +55,7 @@ class FinetuneModule(pl.LightningModule):
         settings: TrainSettings,
         directory: Path,
         observer: Observer,
+        drawing: Drawing | None = None,
     ) -> None:
         super().__init__()
         self.classifier = classifier
@@ -61,7 +69,12 @@ class FinetuneModule(pl.LightningModule):
         self._optimiser_state: dict[str, Any] | None = None
         self._steps_an_epoch = n_batches(train.labels, settings)
         self._total_steps = settings.epochs * self._steps_an_epoch
-        self._pos_weight = positive_weight(train.labels, settings.imbalance)
+        self._drawing = drawing
+        self._pos_weight = (
+            positive_weight(train.labels, settings.imbalance)
+            if drawing is None
+            else drawn_positive_weight(drawing.positive_share, settings.imbalance)
+        )
         self._loss_sum, self._seen = torch.zeros(()), 0
         self._logits: list[Tensor] = []
 
@@ -94,7 +107,7 @@ class FinetuneModule(pl.LightningModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The batches of the epoch that begins; the trainer asks anew for each."""
-        batches = EpochBatches(self._train, self._preprocessing, self._settings, self.epoch)
+        batches = EpochBatches(self._train, self._preprocessing, self._settings, self.epoch, self._drawing)
         return loader(batches, self._settings.workers)
 
     def val_dataloader(self) -> DataLoader[Any]:

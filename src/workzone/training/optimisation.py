@@ -63,7 +63,18 @@ def positive_weight(labels: NDArray[np.int8], imbalance: Imbalance) -> float:
     if imbalance is not Imbalance.POS_WEIGHT:
         return 1.0
     positives = int((labels == 1).sum())
-    return float(np.clip((len(labels) - positives) / positives, 1 / MAX_POS_WEIGHT, MAX_POS_WEIGHT))
+    return _bounded((len(labels) - positives) / positives)
+
+
+def drawn_positive_weight(positive_share: float, imbalance: Imbalance) -> float:
+    """Return the same where positives are the share `positive_share` of what is drawn, in (0, 1)."""
+    if imbalance is not Imbalance.POS_WEIGHT:
+        return 1.0
+    return _bounded((1.0 - positive_share) / positive_share)
+
+
+def _bounded(weight: float) -> float:
+    return float(np.clip(weight, 1 / MAX_POS_WEIGHT, MAX_POS_WEIGHT))
 
 
 def road_work_loss(logits: Tensor, targets: Tensor, pos_weight: float, smoothing: float) -> Tensor:

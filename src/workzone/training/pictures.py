@@ -35,6 +35,10 @@ class LabelledSamples(Protocol):
     def paths(self) -> Sequence[Path]:
         """Where the pictures are, N of them."""
 
+    @property
+    def sources(self) -> NDArray[np.str_]:
+        """Where they come from, str [N]; "" where it is not stated."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pictures:
@@ -44,11 +48,13 @@ class Pictures:
         ids: N ids, each once.
         paths: N files.
         labels: int8 [N], 0 or 1.
+        sources: N names, "" where a picture states none; or nothing where they play no part.
     """
 
     ids: tuple[str, ...]
     paths: tuple[Path, ...]
     labels: NDArray[np.int8]
+    sources: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -83,4 +89,9 @@ def decided(samples: LabelledSamples, name: str, observer: Observer) -> Pictures
         raise DataError(f"Part '{name}' holds a picture twice; make the data set anew with `data import`.")
     if len(kept) < len(labels):
         observer.note(f"{name}: {len(labels) - len(kept)} unknown or ambiguous pictures are left out.")
-    return Pictures(ids, tuple(samples.paths[int(i)] for i in kept), labels[kept].astype(np.int8))
+    return Pictures(
+        ids,
+        tuple(samples.paths[int(i)] for i in kept),
+        labels[kept].astype(np.int8),
+        tuple(str(source) for source in np.asarray(samples.sources)[kept]),
+    )

@@ -24,6 +24,7 @@ from workzone.training.curves import CurvePoint, Curves
 from workzone.training.feature_cache import cached_features
 from workzone.training.pictures import Pictures
 from workzone.training.quiet import own_torch_state
+from workzone.training.sampling import drawing_of, label_weights
 from workzone.training.selection import mean_nll, measure
 from workzone.training.settings import Imbalance, TrainSettings
 
@@ -56,6 +57,7 @@ def train_probe(
     """
     if settings.label_smoothing:
         raise ConfigError("train.label_smoothing has no meaning for method 'probe'; leave it at 0.")
+    drawing = drawing_of(train.labels, train.sources, settings)
     with own_torch_state():
         backbone = open_backbone(
             settings.backbone,
@@ -70,7 +72,15 @@ def train_probe(
             for part, name in ((train, "train"), (select, "select"))
         ]
     classifier = RoadWorkClassifier(backbone.cpu(), seed=settings.seed)
-    weight, bias, curves = fit_head(features[0], train.labels, features[1], select.labels, settings, observer)
+    weight, bias, curves = fit_head(
+        features[0],
+        train.labels,
+        features[1],
+        select.labels,
+        settings,
+        observer,
+        None if drawing is None else label_weights(drawing, settings.imbalance),
+    )
     with torch.no_grad():
         classifier.head.weight.copy_(torch.from_numpy(weight[None]))
         classifier.head.bias.copy_(torch.tensor([bias]))
@@ -84,6 +94,7 @@ def fit_head(
     select_labels: NDArray[np.int8],
     settings: TrainSettings,
     observer: Observer,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], float, Curves]:
     """Return weights [D] and bias on plain features, and one point of the curves for each penalty.
 
@@ -94,17 +105,18 @@ def fit_head(
         select_labels: int8 [M].
         settings: Penalties, metric and what is done about imbalance.
         observer: Told when a fit does not converge.
+        weights: What each picture of `train` counts for, float64 [N], mean 1; None: what its label alone gives it.
     """
     mean = train.mean(axis=0, dtype=np.float64)
     std = train.std(axis=0, dtype=np.float64)
     std[std < 1e-8] = 1.0  # a constant feature: it says nothing, and the penalty keeps its weight at zero
-    class_weight = None if settings.imbalance is Imbalance.NONE else "balanced"
+    class_weight = None if settings.imbalance is Imbalance.NONE or weights is not None else "balanced"
     curves, heads = Curves(), []
     for number, penalty in enumerate(settings.probe_penalties, 1):
         fitted = LogisticRegression(C=penalty, class_weight=class_weight, max_iter=MAX_ITERATIONS)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fitted.fit((train - mean) / std, train_labels)
+            fitted.fit((train - mean) / std, train_labels, sample_weight=weights)
         if fitted.n_iter_[0] >= MAX_ITERATIONS:
             observer.note(f"The probe did not converge in {MAX_ITERATIONS} iterations with C = {penalty:g}.")
         weight = fitted.coef_[0] / std

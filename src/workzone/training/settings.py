@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workzone.data.augment import AugmentSettings
 from workzone.training.selection import MetricName
@@ -31,6 +32,17 @@ class Imbalance(StrEnum):
     """Nothing."""
 
 
+class Sampling(StrEnum):
+    """How often pictures are drawn in an epoch."""
+
+    NATURAL = "natural"
+    """Each once, as they come."""
+    LABEL = "label"
+    """Both labels equally often, in epochs of the same length."""
+    LABEL_SOURCE = "label_source"
+    """Likewise, and within a label every source that has it: the source then says little of the label."""
+
+
 class Precision(StrEnum):
     """Arithmetic of the network while it trains; weights, optimiser and evaluation stay in float32."""
 
@@ -53,6 +65,11 @@ class TrainSettings(BaseModel):
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Of weights, order and augmentation.")
     metric: MetricName = Field(MetricName.MCC, description="What chooses the best epoch, on `select`.")
     imbalance: Imbalance = Imbalance.POS_WEIGHT
+    sampling: Sampling = Field(Sampling.NATURAL, description="How often pictures are drawn in an epoch.")
+    source_weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict,
+        description="Source → how much more often its pictures are drawn than others; 1 where not named.",
+    )
     local_files_only: bool = Field(False, description="Never ask a hub for weights.")
 
     epochs: int = Field(20, ge=1, le=10_000, description="Passes over train (finetune).")
@@ -84,3 +101,14 @@ class TrainSettings(BaseModel):
         min_length=1,
         description="Inverse penalties C of the logistic regression, tried in this order (probe).",
     )
+
+    @model_validator(mode="after")
+    def _draws_one_way(self) -> TrainSettings:
+        if self.imbalance is Imbalance.BALANCED and (
+            self.sampling is not Sampling.NATURAL or self.source_weights
+        ):
+            raise ValueError(
+                "imbalance 'balanced' is a way of drawing of its own; with sampling or source_weights leave it at "
+                "pos_weight or none, and ask for sampling=label"
+            )
+        return self
