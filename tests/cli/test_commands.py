@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from benchmarks.importing import write_file
 
 from workzone.cli.app import app, run
 from workzone.phases.recipe import load_recipe
@@ -41,8 +42,30 @@ def place(tiny_run, tmp_path_factory, colour_bundle_made) -> Path:
         (root / "photos" / label).mkdir(parents=True)
     for number, path in enumerate(sorted((root / "data" / "images").rglob("*.jpg"))[:8]):
         shutil.copyfile(path, root / "photos" / ("none", "roadwork")[number % 2] / f"place{number}_0.jpg")
+    _write_boxes(root)
+    photos = sorted((root / "photos").rglob("*.jpg"))
+    write_file(root / "natix.parquet", [path.read_bytes() for path in photos])
     return root
 
+
+def _write_boxes(root: Path) -> None:
+    """Write one picture with one box, in COCO's format and in YOLO's."""
+    picture = next((root / "photos").rglob("*.jpg"))
+    for folder in ("coco/train", "yolo/train/images", "yolo/train/labels"):
+        (root / folder).mkdir(parents=True)
+    shutil.copyfile(picture, root / "coco/train/a.jpg")
+    coco = {
+        "images": [{"id": 0, "file_name": "a.jpg"}],
+        "categories": [{"id": 0, "name": "Traffic Cones"}],
+        "annotations": [{"id": 0, "image_id": 0, "category_id": 0, "bbox": [1, 1, 9, 9]}],
+    }
+    (root / "coco/train/_annotations.coco.json").write_text(json.dumps(coco))
+    shutil.copyfile(picture, root / "yolo/train/images/a.jpg")
+    (root / "yolo/train/labels/a.txt").write_text("0 .5 .5 .2 .2\n")
+    (root / "yolo/data.yaml").write_text("train: ../train/images\nnames: [cone]\n")
+
+
+IMPORTED = {"dataset", "skipped", "duplicates", "notes", "total", "roles"}
 
 # Command → (its arguments, exit code, keys of its answer)
 CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
@@ -54,7 +77,19 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
     ("data", "import", "folder"): (
         "photos --out new/p --group-from (.+)_0",
         0,
-        {"dataset", "skipped", "duplicates", "unknown_columns", "total", "roles"},
+        IMPORTED,
+    ),
+    ("data", "import", "coco"): ("coco --out new/c --qualifying cone", 0, IMPORTED),
+    ("data", "import", "yolo"): ("yolo --out new/y --boxes-exhaustive", 0, IMPORTED),
+    ("data", "import", "natix"): ("natix.parquet --out new/n", 0, IMPORTED),
+    ("data", "import", "hf"): ("natix.parquet --out new/h --label-map 1=1,0=0", 0, IMPORTED),
+    ("data", "check"): ("data --split run/split --out new/k", 0, {"path", "status", "results", "fixed"}),
+    ("data", "diff"): ("data fresh", 0, {"identical", "sha256", "pictures_read"}),
+    ("data", "fuse"): ("data fresh --out new/f", 0, {"dataset", "inputs", "shared", "dropped", "total"}),
+    ("data", "regroup"): (
+        "data --out new/r --near-duplicates",
+        0,
+        {"dataset", "sha256", "pictures", "groups_before", "groups", "merged", "hard_links"},
     ),
     ("data", "split"): ("data --out new/s", 0, {"split", "split_sha256", "roles"}),
     ("data", "show"): (
@@ -63,6 +98,11 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
         {"name", "sha256", "total", "roles", "boxes"},
     ),
     ("run",): ("--recipe tiny --out run data.path=data", 0, {"run", "dry_run", "phases"}),
+    ("audit",): (
+        "run --data data --seeds 2",
+        0,
+        {"run", "status", "crossings", "remarks", "roles", "careless"},
+    ),
     ("report",): ("run", 0, {"answer", "provenance", "policy", "calibrator", "evaluation"}),
     ("predict",): ("run/bundle data/images --out new/a.parquet", 0, {"out", "pictures", "failed"}),
     ("plan", "certificate"): ("--alpha 0.05", 0, {"alpha", "delta", "rows", "groups_for_power"}),
@@ -98,8 +138,14 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
 
 ENDLESS = ("serve", "run")
 """It does not end by itself and speaks through its log."""
-ELSEWHERE = {ENDLESS, *(("serve", "keys", verb) for verb in ("add", "list", "revoke"))}
-"""tests/cli/test_serve.py has them: a key's id is known only once it is made."""
+ELSEWHERE = {
+    ENDLESS,
+    *(("serve", "keys", verb) for verb in ("add", "list", "revoke")),
+    ("matrix",),
+    ("folds",),
+}
+"""Commands of whom tests of their own try more: a key's id is known only once it is made, and a matrix or a k-fold
+takes several runs (tests/cli/test_matrix.py, tests/phases/test_pooled_folds.py)."""
 
 
 def test_every_command_has_a_line_here() -> None:

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from workzone.core.errors import ConfigError, DataError
 from workzone.data import near_duplicates
-from workzone.data.checks import exposure
 from workzone.data.facts import PictureFacts
 from workzone.data.near_duplicates import (
-    BLANK_CONTRAST,
     NearDuplicates,
     comparable,
     find_near_duplicates,
@@ -222,7 +220,3 @@ def test_what_shows_nothing_is_near_nothing(column):
     assert found.pairs.tolist() == [[0, 2]]
     assert found.cluster.tolist() == [0, 1, 0, 3]
     assert near_duplicates_of(facts, max_pairs=1).complete is False
-
-
-def test_blank_means_the_same_to_the_search_and_to_the_check():
-    assert BLANK_CONTRAST == exposure.BLANK_CONTRAST

@@ -8,7 +8,20 @@ from collections.abc import Sequence
 import typer
 
 from workzone import __version__
-from workzone.cli import bench, bundle, check, compare, data, pipeline, plan, predict, serve
+from workzone.cli import (
+    audit,
+    bench,
+    bundle,
+    check,
+    compare,
+    data,
+    folds,
+    matrix,
+    pipeline,
+    plan,
+    predict,
+    serve,
+)
 from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
 
@@ -35,6 +48,9 @@ app.command("report")(pipeline.report)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("check")(check.check)
+app.command("audit")(audit.audit)
+app.command("folds")(folds.folds)
+app.command("matrix")(matrix.matrix)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""`workzone data`: make, import, split and look at data sets."""
+"""`workzone data`: make, import, check, fuse, split and look at data sets."""
 
 from __future__ import annotations
 
@@ -7,14 +7,41 @@ from typing import Annotated
 
 import typer
 
+from workzone.cli import (
+    data_check,
+    data_diff,
+    data_fuse,
+    data_regroup,
+    import_coco,
+    import_hf,
+    import_natix,
+    import_yolo,
+    imports,
+)
 from workzone.cli.console import ConsoleObserver, emit_json, out, shown
 
-app = typer.Typer(help="Make, import, split and look at data sets.", no_args_is_help=True)
+app = typer.Typer(help="Make, import, check, fuse, split and look at data sets.", no_args_is_help=True)
 importers = typer.Typer(help="Bring pictures from elsewhere into a data set.", no_args_is_help=True)
 app.add_typer(importers, name="import")
+importers.command("folder")(imports.folder)
+importers.command("natix")(import_natix.natix)
+importers.command("coco")(import_coco.coco)
+importers.command("yolo")(import_yolo.yolo)
+importers.command("hf")(import_hf.hf)
+app.command("check")(data_check.check)
+app.command("diff")(data_diff.diff)
+app.command("fuse")(data_fuse.fuse)
+app.command("regroup")(data_regroup.regroup)
 
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Directory to create.")]
+NearDuplicates = Annotated[
+    bool,
+    typer.Option(
+        "--near-duplicates/--no-near-duplicates",
+        help="Deal groups that share near-duplicate pictures as one; reads every picture.",
+    ),
+]
 
 
 @importers.callback()
@@ -59,60 +86,13 @@ def render(
         out.print(f"{dataset.samples.num_rows} pictures in {shown(out_dir)}  (hash {dataset.sha256[:12]})")
 
 
-@importers.command()
-def folder(
-    source: Annotated[Path, typer.Argument(help="Directory with a sub-directory a class, or with a CSV.")],
-    out_dir: Out,
-    csv: Annotated[
-        Path | None, typer.Option(help="Table with columns file and label (1, 0, -1 or words).")
-    ] = None,
-    group_from: Annotated[
-        str | None,
-        typer.Option(help="Regular expression on the path; its first group names the sequence or place."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the data set; by default the directory's.")
-    ] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the pictures.")] = "",
-    json: Json = False,
-) -> None:
-    """Import a folder of pictures: class sub-directories, or a CSV."""
-    from dataclasses import asdict
-
-    from workzone.cli.tables import print_summary
-    from workzone.data.folder import import_folder
-    from workzone.data.summary import summarise
-
-    with ConsoleObserver(quiet=json) as observer:
-        imported = import_folder(
-            source,
-            out_dir,
-            csv=csv,
-            group_from=group_from,
-            name=name,
-            licence=licence or "unknown",
-            observer=observer,
-        )
-    summary = summarise(imported.dataset)
-    if json:
-        emit_json(
-            {
-                "dataset": str(out_dir),
-                "skipped": len(imported.skipped),
-                "duplicates": imported.duplicates,
-                "unknown_columns": list(imported.unknown_columns),
-                **asdict(summary),
-            }
-        )
-    else:
-        print_summary(summary)
-        out.print(f"Data set: {shown(out_dir)}")
-
-
 @app.command()
 def split(
     dataset: Annotated[Path, typer.Argument(help="Directory of the data set.")],
     out_dir: Out,
+    by: Annotated[
+        str, typer.Option(help="What decides who is test: group, place, source, time or published.")
+    ] = "group",
     train: Annotated[float, typer.Option(help="Share of groups.")] = 0.40,
     select: Annotated[float, typer.Option(help="Share of groups.")] = 0.15,
     calib: Annotated[float, typer.Option(help="Share of groups.")] = 0.25,
@@ -120,9 +100,29 @@ def split(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     folds: Annotated[int | None, typer.Option(min=2, help="Group k-fold: how many folds.")] = None,
     fold: Annotated[int, typer.Option(min=0, help="Group k-fold: which fold is test.")] = 0,
+    min_distance_m: Annotated[
+        float | None,
+        typer.Option(
+            "--min-distance-m", metavar="METRES", help="By place: between two roles; 100 by default."
+        ),
+    ] = None,
+    train_source: Annotated[
+        list[str] | None, typer.Option(help="By source: one of train, select and calib; may be repeated.")
+    ] = None,
+    test_source: Annotated[
+        list[str] | None, typer.Option(help="By source: one of test; may be repeated.")
+    ] = None,
+    near_duplicates: NearDuplicates = True,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep what is measured of pictures in this directory.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Deal whole groups to train, select, calib and test."""
+    """Deal whole groups to train, select, calib and test.
+
+    By place no two roles come closer than a distance; by source test is from other sources; by time test is the newest;
+    published honours the publisher's split (val becomes select; without a published test, val is test).
+    """
     from dataclasses import asdict
 
     from workzone.cli.tables import print_summary
@@ -135,13 +135,25 @@ def split(
     from workzone.storage.atomic import atomic_directory
 
     settings = checked(
-        SplitSection, train=train, select=select, calib=calib, test=test, seed=seed, folds=folds, fold=fold
+        SplitSection,
+        by=by,
+        train=train,
+        select=select,
+        calib=calib,
+        test=test,
+        seed=seed,
+        folds=folds,
+        fold=fold,
+        min_distance_m=min_distance_m,
+        train_sources=tuple(train_source or ()),
+        test_sources=tuple(test_source or ()),
+        near_duplicates=near_duplicates,
     )
     if out_dir.exists():
         raise ConfigError(f"'{out_dir}' exists. A split is never written over: name a new directory.")
     opened = open_dataset(dataset)
     with ConsoleObserver(quiet=json) as observer:
-        made = split_of(opened, settings, observer)
+        made = split_of(opened, settings, observer, cache)
     with atomic_directory(out_dir) as directory:
         write_split(made, directory)
     summary = summarise(opened, made)
