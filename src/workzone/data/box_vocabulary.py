@@ -135,7 +135,3 @@ def _singular(name: str) -> list[str]:
         if name.endswith(plural) and len(name) > len(plural) + 2:
             forms.append(name.removesuffix(plural) + singular)
     return forms
-
-
-BOX_TYPES: frozenset[str] = frozenset(box_vocabulary().types)
-"""The names of all types of the vocabulary."""
