@@ -82,7 +82,11 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
     ("data", "import", "coco"): ("coco --out new/c --qualifying cone", 0, IMPORTED),
     ("data", "import", "yolo"): ("yolo --out new/y --boxes-exhaustive", 0, IMPORTED),
     ("data", "import", "natix"): ("natix.parquet --out new/n", 0, IMPORTED),
-    ("data", "import", "hf"): ("natix.parquet --out new/h --label-map 1=1,0=0", 0, IMPORTED),
+    ("data", "import", "hf"): (
+        "natix.parquet --out new/h --label-column label --label-map 1=1,0=0",
+        0,
+        IMPORTED,
+    ),
     ("data", "check"): ("data --split run/split --out new/k", 0, {"path", "status", "results", "fixed"}),
     ("data", "diff"): ("data fresh", 0, {"identical", "sha256", "pictures_read"}),
     ("data", "fuse"): ("data fresh --out new/f", 0, {"dataset", "inputs", "shared", "dropped", "total"}),
