@@ -96,3 +96,9 @@ def test_nothing_is_written_over_and_a_changed_data_set_is_refused(own_dataset, 
         regroup_dataset(own_dataset, linked, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_the_old_data_set_is_no_place_for_the_new_one(own_dataset, linked) -> None:
+    with pytest.raises(ConfigError, match="lies in the data set that is to be regrouped"):
+        regroup_dataset(own_dataset, linked, own_dataset.root / "in")
+    assert not (own_dataset.root / "in").exists()

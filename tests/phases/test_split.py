@@ -175,3 +175,8 @@ def test_where_near_duplicates_link_nothing_the_split_is_the_one_without_a_look(
     apart = write_dataset(tmp_path / "data", samples, name="kerb")
     assert made(apart).sha256 == made(apart, near_duplicates=True).sha256
     assert made(dataset).sha256 != made(dataset, near_duplicates=True).sha256  # here one link is found
+
+
+def test_a_fold_without_folds_is_refused_in_a_plain_sentence() -> None:
+    with pytest.raises(ConfigError, match=r"^The options: split\.fold 2 means nothing without split\.folds$"):
+        checked(SplitSection, fold=2)

@@ -108,6 +108,8 @@ def _print(found: Audit) -> None:
         colour = _COLOURS[crossing.status]
         by_roles.setdefault((crossing.first, crossing.second), []).append(
             f"{crossing.pictures:,} of {crossing.of:,} [{colour}]{crossing.status}[/]"
+            if crossing.of or crossing.status != "PASS"
+            else "–"
         )
     for (first, second), cells in by_roles.items():
         table.add_row(first, second, *cells)

@@ -83,7 +83,9 @@ def check(
         _print(checked, fixed)
         if written:
             out.print(f"Written: {' and '.join(shown(path) for path in written)}")
-        out.print(f"[bold {_COLOURS[checked.status]}]{checked.status}[/]")
+        idle = sum(not result.judged for result in checked.results)
+        unjudged = f" ({idle} of {len(checked.results)} checks had nothing to judge)" if idle else ""
+        out.print(f"[bold {_COLOURS[checked.status]}]{checked.status}[/]{unjudged}")
     if checked.status == "FAIL":
         raise typer.Exit(ExitCode.GATE_NOT_MET)
 
@@ -137,7 +139,9 @@ def _print(checked: DataCheck, fixed: Fixed | None) -> None:
     for result in checked.results:
         table.add_row(
             result.name,
-            f"[{_COLOURS[result.status]}]{result.status}[/]" if result.of or result.status != "PASS" else "–",
+            f"[{_COLOURS[result.status]}]{result.status}[/]"
+            if result.judged or result.status != "PASS"
+            else "–",
             f"{result.count:,}" if result.of else "–",
             f"{result.of:,}" if result.of else "–",
             shown(result.summary),

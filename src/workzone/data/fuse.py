@@ -19,7 +19,7 @@ from workzone.data.fusion_plan import FusionPlan, plan_fusion, refuse_conflicts
 from workzone.data.known_overlaps import refuse_overlaps
 from workzone.data.rewrite import stored_samples
 from workzone.data.schema import NewBox, NewSample
-from workzone.data.writer import DataSetWriter, check_free, dataset_writer
+from workzone.data.writer import DataSetWriter, check_free, dataset_writer, refuse_inside
 from workzone.storage.hashing import canonical_json, sha256_json
 
 FUSION_LOG = "fusion.json"
@@ -101,11 +101,13 @@ def fuse_datasets(
         observer: Told of progress and of what a person should know.
 
     Raises:
-        ConfigError: Fewer than two data sets, one given twice, or `out` is taken.
+        ConfigError: Fewer than two data sets, one given twice, or `out` is taken or lies in one.
         DataError: Data sets are known to overlap, label a picture differently, or a picture was changed on disk.
     """
     observer = observer or NullObserver()
     check_free(out, overwrite=overwrite)
+    for dataset in datasets:
+        refuse_inside(out, dataset.root, "data set that is to be fused")
     plan = plan_fusion(datasets)
     if not force:
         refuse_overlaps(datasets, "They are not fused")

@@ -22,7 +22,7 @@ from workzone.data.dataset import DataSet, open_dataset
 from workzone.data.schema import DataSetManifest
 from workzone.data.tables import read_json, write_table
 from workzone.data.units import Units
-from workzone.data.writer import BOXES, MANIFEST, SAMPLES, check_free, content_hash
+from workzone.data.writer import BOXES, MANIFEST, SAMPLES, check_free, content_hash, refuse_inside
 from workzone.storage.atomic import atomic_directory, write_json
 from workzone.storage.hashing import canonical_json
 
@@ -71,11 +71,12 @@ def regroup_dataset(
         observer: Told of the progress in pictures, and where nothing was merged.
 
     Raises:
-        ConfigError: `out` is taken.
+        ConfigError: `out` is taken, or lies in the data set.
         DataError: The data set changed meanwhile.
     """
     observer = observer or NullObserver()
     check_free(out, overwrite=False)
+    refuse_inside(out, dataset.root, "data set that is to be regrouped")
     groups = dataset.samples["group"].to_pylist()
     names = units.names(groups)
     samples = _with_groups(dataset.samples, names)

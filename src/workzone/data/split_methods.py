@@ -193,6 +193,11 @@ def published_split(
         **linked_by(units),
     )
     dealt = _dealt(dataset, role_of, shares.tolist(), recipe, units)
+    calib = sum(role is Role.CALIB for role in dealt.values())
+    (observer or NullObserver()).note(
+        f"{calib} of the {len(dealt)} groups that were published as train are calib: nobody publishes one, and what is "
+        "certified on must not be learned from."
+    )
     return assemble_split(dataset, role_of | dealt, recipe, units, observer)
 
 

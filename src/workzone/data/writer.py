@@ -136,6 +136,12 @@ class DataSetWriter:
         """Return what was left out because identical bytes conflict: (name, reason), every copy."""
         return [copy for copies in self._dropped.values() for copy in copies]
 
+    def origins(self) -> Iterator[tuple[str, str]]:
+        """Yield (id, what messages call it) of every sample that is kept, in the order they came."""
+        for sample_id, first in self._seen.items():
+            if sample_id not in self._dropped:
+                yield sample_id, first.name
+
     def attach(self, name: str, data: bytes) -> None:
         """Add a file of notes beside the tables; it is no part of the hash."""
         (self._root / name).write_bytes(data)
@@ -183,7 +189,8 @@ class DataSetWriter:
         if not self._drop_conflicts:
             raise DataError(
                 f"'{old.name}' and '{new.name}' have identical bytes, but {conflict}. "
-                "One picture can have one only: correct one of the two, or leave both out."
+                "One picture can have one only: correct one of the two, or leave out all copies of such pictures "
+                "(--drop-conflicts)."
             )
         copies = self._dropped.setdefault(
             sample_id, [(old.name, f"identical bytes as '{new.name}', but {conflict}")]
@@ -253,6 +260,21 @@ def dataset_writer(
         writer = DataSetWriter(root)
         yield writer
         writer.seal(name, revision, licence)
+
+
+def refuse_inside(out: Path, source: Path, what: str) -> None:
+    """Refuse to write a new data set into the directory that it is made from.
+
+    Args:
+        out: Where it is to go.
+        source: What is read.
+        what: What `source` is to `out`, for the message, as "data set that is to be fixed".
+
+    Raises:
+        ConfigError: See above.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"'{out}' lies in the {what}, '{source}'. Name a directory elsewhere.")
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

@@ -117,6 +117,8 @@ class SplitSection(Section):
                 raise ValueError(
                     f"split.{name} means nothing to a split by {self.by}; it is for a split by {' or '.join(methods)}"
                 )
+        if self.fold and self.folds is None:
+            raise ValueError(f"split.fold {self.fold} means nothing without split.folds")
         if self.by == "source" and not self.train_sources and not self.test_sources:
             raise ValueError("a split by source needs train_sources or test_sources")
         return self
@@ -421,10 +423,11 @@ def validated(model: type[SomeSection], values: Any, where: str) -> SomeSection:
 
 def _sentence(root: type[BaseModel], error: Mapping[str, Any]) -> str:
     location = [str(part) for part in error["loc"]]
-    where = ".".join(location) or "the whole"
+    where = ".".join(location)
     if error["type"] != "extra_forbidden":
         found = "" if isinstance(error["input"], Mapping) else f" (found {error['input']!r})"
-        return f"{where}: {error['msg']}{found}"
+        what = str(error["msg"]).removeprefix("Value error, ")
+        return f"{where}: {what}{found}" if location else f"{what}{found}"
     fields = root.model_fields
     for part in location[:-1]:
         fields = _fields(fields[part].annotation)

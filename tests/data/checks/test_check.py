@@ -38,6 +38,8 @@ def test_every_check_answers_under_its_own_name(bench, observer, split_for):
     assert document["split_sha256"] == "0" * 64
     assert document["compared_by"] == document["embedding"] == "descriptor"
     assert {result["name"] for result in document["results"]} == set(CHECKS)
+    for result in document["results"]:
+        assert result["judged"] is (result["of"] > 0)
     with pytest.raises(KeyError):
         checked.result("no such check")
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from workzone.core.errors import DataError
+from workzone.core.errors import ConfigError, DataError
 from workzone.core.types import Label
 from workzone.data.importers.importing import (
     IMPORT_LOG,
+    ORIGINS,
     Pending,
     Skipped,
     import_source,
@@ -26,6 +27,7 @@ class ListSource:
     """Pictures from a list; counts what is loaded, and may stop in the middle."""
 
     name = "list"
+    root = None
 
     def __init__(
         self, pictures: list[tuple[str, bytes, int, str]], stop_at: str | None = None, version: int = 1
@@ -81,6 +83,11 @@ def test_an_interrupted_import_goes_on_and_ends_as_an_undisturbed_one(pictures, 
     assert "All is well." in observer.notes
     log = [json.loads(line) for line in (tmp_path / "out" / IMPORT_LOG).read_text().splitlines()]
     assert [entry["path"] for entry in log] == ["p7"]
+    came = [json.loads(line) for line in (tmp_path / "out" / ORIGINS).read_text().splitlines()]
+    of = {path.stem: path.read_bytes() for path in resumed.dataset.paths()}
+    assert {entry["origin"]: of[entry["id"]] for entry in came} == {
+        key: image for key, image, *_ in pictures if key != "p7"
+    }
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "whole"]
 
 
@@ -118,6 +125,14 @@ def test_conflicting_copies_end_the_import_or_are_left_out_every_one(pictures, t
     assert len(result.dataset) == 18
     assert image not in {path.read_bytes() for path in result.dataset.paths()}
     assert len(list((tmp_path / "out" / "images").rglob("*.jpg"))) == 18
+
+
+def test_nothing_is_written_into_what_is_imported(pictures, tmp_path):
+    source = ListSource(pictures)
+    source.root = tmp_path
+    with pytest.raises(ConfigError, match="lies in the directory that is imported"):
+        import_source(source, tmp_path / "deep" / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_source_without_a_picture_is_refused_with_its_first_reason(tmp_path):

@@ -33,6 +33,7 @@ class Pictures:
     """A source that stops at `stop_at`."""
 
     name = "pictures"
+    root = None
 
     def __init__(self, pictures: dict[str, bytes], stop_at: str | None = None) -> None:
         self._pictures, self._stop_at = pictures, stop_at

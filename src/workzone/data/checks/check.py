@@ -183,4 +183,4 @@ def look_at(
 def _plain(result: CheckResult) -> dict[str, Any]:
     values = asdict(result)
     figures = {name: float(value) for name, value in result.figures}
-    return {**values, "status": str(result.status), "figures": figures}
+    return {**values, "status": str(result.status), "judged": result.judged, "figures": figures}

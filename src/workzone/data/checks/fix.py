@@ -27,7 +27,7 @@ from workzone.data.near_duplicates import comparable
 from workzone.data.rewrite import stored_samples
 from workzone.data.schema import NewBox, NewSample
 from workzone.data.units import link_groups
-from workzone.data.writer import check_free, dataset_writer
+from workzone.data.writer import check_free, dataset_writer, refuse_inside
 from workzone.storage.hashing import canonical_json
 
 FIX_LOG = "fix_log.jsonl"
@@ -69,8 +69,7 @@ def check_fix_target(dataset: DataSet, out: Path) -> None:
     Raises:
         ConfigError: See above.
     """
-    if out.resolve().is_relative_to(dataset.root.resolve()):
-        raise ConfigError(f"'{out}' lies in the data set that is to be fixed. Name a directory elsewhere.")
+    refuse_inside(out, dataset.root, "data set that is to be fixed")
     check_free(out, overwrite=False)
 
 

@@ -56,6 +56,11 @@ class CheckResult:
     figures: tuple[tuple[str, float], ...] = ()
     samples: tuple[str, ...] = ()
 
+    @property
+    def judged(self) -> bool:
+        """Whether there was anything to judge: a PASS without is no proof of anything."""
+        return self.of > 0
+
 
 def worst(results: Iterable[CheckResult]) -> Status:
     """Return the worst status; PASS without any result."""

@@ -93,6 +93,7 @@ class CocoSource:
         groups = Groups(group_from)
         self._tree = scan(folder)
         self.name = self._tree.root.name
+        self.root: Path | None = self._tree.root
         files = find_annotations(self._tree, annotations)
         for file in files:
             self._tree.must_be_inside(file.path)

@@ -97,6 +97,7 @@ class FolderSource:
         self._skipped = listing.skipped
         self._listed = tuple(_with_group(item, pattern) for item in listing.listed)
         self.name = self._inside.name
+        self.root: Path | None = folder
         self.notes = (
             [f"Columns that are not known were left out: {', '.join(listing.unknown_columns)}."]
             if listing.unknown_columns

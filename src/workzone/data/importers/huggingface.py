@@ -91,6 +91,7 @@ class HubImagesSource:
         values = dict.fromkeys(self._names) if self._names is not None else self._label_values()
         self._labels = _meanings(self._label, list(values), label_map, named=self._names is not None)
         self.name = name or path.resolve().stem
+        self.root = path if path.is_dir() else None
         self._source = source or self.name
         self.notes: list[str] = []
 

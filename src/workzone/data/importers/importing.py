@@ -20,12 +20,15 @@ from workzone.data.dataset import DataSet, open_dataset
 from workzone.data.importers.progress import Progress
 from workzone.data.ordered import ordered_map
 from workzone.data.schema import NewSample
-from workzone.data.writer import DataSetWriter, check_free
+from workzone.data.writer import DataSetWriter, check_free, refuse_inside
 from workzone.imaging.decode import DecodeLimits, decode_image
 from workzone.storage.hashing import canonical_json, sha256_json
 from workzone.storage.resumable import resumable_directory
 
 IMPORT_LOG = "import_log.jsonl"
+"""What was left out, and why."""
+ORIGINS = "origins.jsonl"
+"""Where each picture came from: id, and its name in the source."""
 _VERSION = 1
 """Of how sources become samples: another version does not go on with this one's unfinished work."""
 
@@ -56,10 +59,12 @@ class Source(Protocol):
 
     Attributes:
         name: What to call the data set unless told otherwise.
+        root: The directory that it reads, where it reads all that is in one: nothing is written into it.
         notes: Sentences that a person should read, complete once `items` is exhausted.
     """
 
     name: str
+    root: Path | None
     notes: list[str]
 
     def identity(self) -> Mapping[str, Any]:
@@ -118,11 +123,13 @@ def import_source(
         observer: Told of progress, and of what was left out.
 
     Raises:
-        ConfigError: `out` is taken.
+        ConfigError: `out` is taken, or lies in what is imported.
         ArtifactError: Another process imports to `out`.
         DataError: There is no picture, a label is wrong, or identical bytes conflict. Nothing is left at `out` then.
     """
     observer = observer or NullObserver()
+    if source.root is not None:
+        refuse_inside(out, source.root, "directory that is imported")
     check_free(out, overwrite=overwrite)
     name = name or source.name
     settings = [_VERSION, drop_conflicts, dict(source.identity())]
@@ -205,6 +212,8 @@ def _report(writer: DataSetWriter, skipped: list[Skipped], name: str, observer: 
         raise DataError(f"None of the {len(skipped)} files of '{name}' could be imported{first}")
     log = [canonical_json({"path": item.path, "reason": item.reason}) + b"\n" for item in skipped]
     writer.attach(IMPORT_LOG, b"".join(log))
+    came = [canonical_json({"id": sample_id, "origin": name}) + b"\n" for sample_id, name in writer.origins()]
+    writer.attach(ORIGINS, b"".join(came))
     if skipped:
         observer.note(
             f"{len(skipped)} files were left out, each with its reason in {IMPORT_LOG}; the first, "

@@ -87,6 +87,7 @@ class NatixSource:
         self._files = parquet_files(path)
         self._unknown = sorted({name for file in self._files for name in _check_columns(file)})
         self.name = source
+        self.root = path if path.is_dir() else None
         self.notes: list[str] = []
 
     def identity(self) -> Mapping[str, Any]:

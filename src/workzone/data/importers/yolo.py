@@ -78,6 +78,7 @@ class YoloSource:
         groups = Groups(group_from)
         self._tree = scan(folder)
         self.name = self._tree.root.name
+        self.root: Path | None = self._tree.root
         config_file = find_config(self._tree.root)
         self._tree.must_be_inside(config_file.name)
         self._config = read_config(config_file, self._tree.root)
