@@ -22,14 +22,15 @@ EDGES: dict[str, set[str]] = {
     "calibration": {"metrics", "policy"},
     "bundle": {"storage", "imaging", "policy"},
     "pipeline": {"storage"},
+    "subnet": {"imaging", "metrics"},
     "training": {"data", "models", "metrics", "imaging", "storage"},
     "evaluation": {"metrics", "policy", "storage"},
     "engine": {"bundle", "imaging", "policy", "storage"},
     "export": {"models", "bundle", "imaging", "storage", "engine", "policy"},
-    "serving": {"engine", "bundle", "imaging", "policy", "storage"},
+    "serving": {"engine", "bundle", "imaging", "policy", "storage", "subnet"},
     "phases": {
         "storage", "imaging", "metrics", "policy", "data", "models", "calibration", "bundle", "pipeline",
-        "training", "evaluation", "engine", "export",
+        "training", "evaluation", "engine", "export", "subnet",
     },
 }  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""The miner of Bittensor subnet 72: an adapter that asks the service on behalf of validators."""
