@@ -1,7 +1,8 @@
 """`python -m benchmarks [NAME ...]`: measure, print, write `benchmarks/results/NAME.json`.
 
 What is timed gives ratios; what is simulated (`promise`, `tightness`) gives tables, and runs only when named, as do
-the loads of the HTTP service (`serving`, `serving-soak`), which want a quiet machine for half an hour.
+the loads of the HTTP service (`serving`, `serving-soak`), which want a quiet machine for half an hour, and of the
+miner (`miner`), which takes some minutes and the Bittensor SDK.
 Each name's module is imported when it is asked for: a simulation needs no torch.
 """
 
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.harness import REPEATS, Result, as_json, machine
 
 if TYPE_CHECKING:
+    from benchmarks.miner.settings import Settings as MinerSettings
     from benchmarks.serving.settings import Settings
 
 RESULTS = Path(__file__).parent / "results"
@@ -27,6 +29,7 @@ TIMED: dict[str, str] = {
     "startup": "benchmarks.startup",
     "certify": "benchmarks.certify",
     "backends": "benchmarks.backends",
+    "subnet-reward": "benchmarks.subnet_reward",
 }
 """Name → module with `run(repeats) -> list[Result]`."""
 DATA: dict[str, str] = {
@@ -42,12 +45,14 @@ SERVING: Mapping[str, str] = {
     "serving-soak": "benchmarks.serving.soak",
 }
 """Name → module with `run(settings) -> JSON`."""
+MINER: Mapping[str, str] = {"miner": "benchmarks.miner.rehearse"}
+"""The same, with settings of its own."""
 REDRAWS = 2000
 
 
 def main() -> None:
     arguments = _parser().parse_args()
-    unknown = set(arguments.names) - set(TIMED | DATA) - set(TABLES) - set(SERVING)
+    unknown = set(arguments.names) - set(TIMED | DATA) - set(TABLES) - set(SERVING) - set(MINER)
     if unknown:
         _parser().error(f"unknown: {', '.join(sorted(unknown))}")
     if (arguments.repeats is not None and arguments.repeats < 1) or arguments.redraws < 1:
@@ -63,6 +68,8 @@ def main() -> None:
             document["results"] = as_json(results)
         elif name in SERVING:
             document |= import_module(SERVING[name]).run(_serving_settings(arguments))
+        elif name in MINER:
+            document |= import_module(MINER[name]).run(_miner_settings(arguments))
         elif arguments.only:
             written = json.loads((arguments.out / f"{name}.json").read_text())
             document |= import_module(TABLES[name]).rerun(arguments.redraws, arguments.only, written)
@@ -74,7 +81,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    names = f"of {', '.join(TIMED)} (default: these), {', '.join([*DATA, *TABLES, *SERVING])}"
+    names = f"of {', '.join(TIMED)} (default: these), {', '.join([*DATA, *TABLES, *SERVING, *MINER])}"
     parser.add_argument("names", nargs="*", metavar="NAME", help=names)
     parser.add_argument(
         "--repeats", type=int, help=f"timed calls of each alternative ({REPEATS}; serving: 5)"
@@ -86,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", action="append", metavar="TEXT", help=only)
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results")
-    serving = parser.add_argument_group("serving, serving-soak")
+    serving = parser.add_argument_group("serving, serving-soak, miner (--work and --smoke)")
     serving.add_argument(
         "--seconds", type=float, default=12.0, help="what the length of each run follows from"
     )
@@ -97,6 +104,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     serving.add_argument("--work", type=Path, help="keep bundles, pictures, journals and logs here")
     serving.add_argument("--smoke", action="store_true", help="one short round, to see that everything works")
+    miner = parser.add_argument_group("miner")
+    miner.add_argument(
+        "--bundle",
+        type=Path,
+        default=Path("runs/demo/bundle"),
+        help="answers; default: what `workzone demo` made",
+    )
+    miner.add_argument(
+        "--old-sdk", type=Path, metavar="PYTHON", help="of an environment with bittensor 9.12: asks as well"
+    )
     return parser
 
 
@@ -113,6 +130,14 @@ def _serving_settings(arguments: argparse.Namespace) -> Settings:
         rate_per_s=arguments.rate,
         work=arguments.work,
     )
+
+
+def _miner_settings(arguments: argparse.Namespace) -> MinerSettings:
+    from benchmarks.miner.settings import REPEATS as VOLLEYS
+    from benchmarks.miner.settings import Settings
+
+    repeats = 1 if arguments.smoke else arguments.repeats or VOLLEYS
+    return Settings(arguments.bundle, repeats, arguments.old_sdk, arguments.work)
 
 
 def _print_ratios(results: list[Result]) -> None:

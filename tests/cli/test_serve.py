@@ -79,7 +79,7 @@ def test_help_names_both_ways(invoke) -> None:
 def test_while_serving_only_the_redacting_logs_see_anything(tmp_path, capsys) -> None:
     import logging
 
-    from workzone.cli.service import _only_operational_logs
+    from workzone.cli.service import only_operational_logs
     from workzone.serving.logs import ERRORS, operational_logs
 
     root = logging.getLogger()
@@ -88,7 +88,7 @@ def test_while_serving_only_the_redacting_logs_see_anything(tmp_path, capsys) ->
     root.setLevel(logging.CRITICAL)  # as the root command leaves it
     token = "wz_0123abcd_" + "5ec2e7" * 10 + "beef"
     try:
-        with _only_operational_logs(), operational_logs(tmp_path / "logs"):
+        with only_operational_logs(), operational_logs(tmp_path / "logs"):
             logging.getLogger(ERRORS).error("unexpected: %s", token)
         assert handler in root.handlers
         assert root.level == logging.CRITICAL

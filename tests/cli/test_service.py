@@ -9,7 +9,7 @@ import logging
 import pytest
 
 from workzone.bundle.cascade import open_cascade
-from workzone.cli.service import Records, _only_operational_logs, serve
+from workzone.cli.service import Records, only_operational_logs, serve
 from workzone.engine.live import LiveSettings
 from workzone.serving.limits import Limits
 from workzone.serving.logs import ERRORS, INFERENCE, PERFORMANCE
@@ -128,6 +128,6 @@ def test_a_cascade_is_served_and_exchanged_as_a_bundle_is(colour_builders, tmp_p
 def test_the_command_lines_own_handler_is_back_afterwards() -> None:
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    with _only_operational_logs():
+    with only_operational_logs():
         assert root.handlers == []
     assert (root.handlers, root.level) == before

@@ -116,6 +116,21 @@ def test_noise_has_the_stated_variance_in_ycbcr() -> None:
     assert ycrcb.mean(axis=(0, 1)) == pytest.approx([127.5 / 255, 0.5, 0.5], abs=0.002)
 
 
+def test_noise_in_studio_range_is_stronger_by_the_ratio_of_the_ranges() -> None:
+    noisy = degrade.add_noise(patch((128, 128, 128), 300), 0.002, rng(), studio_range=True).astype(np.float32)
+    variances = cv2.cvtColor(noisy / 255, cv2.COLOR_RGB2YCrCb).var(axis=(0, 1)) - 1 / 12 / 255**2
+    assert variances == pytest.approx(0.002 * np.array([255 / 219, 255 / 224, 255 / 224]) ** 2, rel=0.03)
+
+
+def test_chroma_in_studio_range_is_scaled_half_a_code_below_neutral() -> None:
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    scaled = degrade.scale_chroma(greys, 0.4, studio_range=True).astype(int) - greys
+    assert np.array_equal(np.unique(scaled[0, 1:], axis=0), [[-1, 0, -1]])
+    assert not scaled[0, 0].any()  # black has nothing to lose
+    assert tuple(degrade.scale_chroma(patch((255, 120, 20)), 0.4, studio_range=True)[0, 0]) == (191, 137, 97)
+    assert np.array_equal(degrade.scale_chroma(street(), 1.0, studio_range=True), street())
+
+
 def test_resample_is_bilinear_there_and_back() -> None:
     image = street()
     small = cv2.resize(image, (26, 20), interpolation=cv2.INTER_LINEAR)
@@ -173,6 +188,18 @@ def test_random_resized_crop_draws_area_and_place() -> None:
     assert 0.35 < areas.max() < 0.42
     assert areas.mean() == pytest.approx(0.25, abs=0.02)
     assert np.mean(centres) == pytest.approx(100, abs=8)
+
+
+def test_a_random_crop_box_lies_inside_and_has_its_area() -> None:
+    generator = rng()
+    for _ in range(200):
+        left, top, width, height = degrade.random_crop_box(200, 100, (0.1, 0.4), generator)
+        assert 0 <= left <= 200 - width
+        assert 0 <= top <= 100 - height
+        assert width == height
+        assert 0.09 < width * height / 20_000 < 0.41
+    # Areas above a half fit into no square of half a picture: after ten draws it is the middle.
+    assert degrade.random_crop_box(200, 100, (0.6, 1.0), generator) == (50, 0, 100, 100)
 
 
 def test_random_resized_crop_falls_back_to_the_middle() -> None:

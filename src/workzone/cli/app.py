@@ -17,10 +17,14 @@ from workzone.cli import (
     data,
     folds,
     matrix,
+    mine,
     pipeline,
     plan,
     predict,
     serve,
+    subnet,
+    subnet_publish,
+    subnet_state,
 )
 from workzone.cli.console import ExitCode, err, shown
 from workzone.core.errors import ConfigError, WorkzoneError
@@ -42,6 +46,11 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(plan.app, name="plan")
 app.add_typer(serve.app, name="serve")
 app.add_typer(bench.app, name="bench")
+app.add_typer(subnet.app, name="subnet")
+subnet.app.command("state")(subnet_state.state)
+subnet.app.command("card")(subnet_publish.card)
+subnet.app.command("publish")(subnet_publish.publish)
+subnet.app.command("register")(subnet_publish.register)
 app.command("demo")(pipeline.demo)
 app.command("run")(pipeline.run)
 app.command("report")(pipeline.report)
@@ -51,6 +60,7 @@ app.command("check")(check.check)
 app.command("audit")(audit.audit)
 app.command("folds")(folds.folds)
 app.command("matrix")(matrix.matrix)
+app.command("mine")(mine.mine)
 
 
 def _print_version(wanted: bool) -> None:

@@ -78,7 +78,7 @@ def serve(
         return await open_served(path, live)
 
     ring = None if keys is None else KeyRing.open(keys)
-    keeper = _keeper(records)
+    keeper = keeper_of(records)
 
     async def main() -> bool:
         summary = HourlySummary()
@@ -114,7 +114,7 @@ def serve(
             summary.log()
 
     with ExitStack() as stack:
-        stack.enter_context(_only_operational_logs())
+        stack.enter_context(only_operational_logs())
         stack.enter_context(operational_logs(records.logs))
         journal = None
         if records.journal is not None:
@@ -123,7 +123,7 @@ def serve(
 
 
 @contextmanager
-def _only_operational_logs() -> Iterator[None]:
+def only_operational_logs() -> Iterator[None]:
     """Take the command line's handler away: it redacts nothing, and its level would swallow errors."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -136,7 +136,12 @@ def _only_operational_logs() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _keeper(records: Records) -> Keeper | None:
+def keeper_of(records: Records) -> Keeper | None:
+    """Return what keeps pictures; None: nothing does.
+
+    Raises:
+        ConfigError: There is a rule and no directory, or no such rule.
+    """
     from workzone.core.errors import ConfigError
     from workzone.serving.recording import Keeper, parse_keep_rule
     from workzone.storage.kept_pictures import KeptPictures

@@ -19,6 +19,10 @@ from workzone.imaging.geometry import U8, resize_exact
 F32 = NDArray[np.float32]
 
 _EPS = 1e-6  # keeps 0.725 x 40 = 28.999999 from being cut off to 28
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# ITU-R BT.601: rows are Y, Cb, Cr; columns R, G, B.
+_TO_RGB = np.array([[1, 1, 1], [0, -0.344136, 1.772], [1.402, -0.714136, 0]], dtype=np.float32)
+_STUDIO_LUMA, _STUDIO_CHROMA = 235 - 16, 240 - 16
 
 
 def rotate(image_rgb_u8: U8, degrees: float) -> U8:
@@ -36,13 +40,26 @@ def random_resized_crop(
     rng: np.random.Generator,
     ratio: tuple[float, float] = (1.0, 1.0),
 ) -> U8:
-    """Cut out a random part and resize it to uint8 [size_px, size_px, 3].
+    """Cut out a random part and resize it to uint8 [size_px, size_px, 3]; see `random_crop_box`."""
+    height, width = image_rgb_u8.shape[:2]
+    left, top, w, h = random_crop_box(width, height, area, rng, ratio)
+    return resize_exact(image_rgb_u8[top : top + h, left : left + w], size_px, size_px)
+
+
+def random_crop_box(
+    width: int,
+    height: int,
+    area: tuple[float, float],
+    rng: np.random.Generator,
+    ratio: tuple[float, float] = (1.0, 1.0),
+) -> tuple[int, int, int, int]:
+    """Draw (left, top, width, height) of a part of a picture.
 
     After ten draws that do not fit, the largest central part of an allowed ratio is taken.
 
     Args:
-        image_rgb_u8: The picture.
-        size_px: Side of the result.
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
         area: Least and largest share of the picture's area that is cut out, in (0, 1].
         rng: Draws area, ratio and place.
         ratio: Least and largest width / height of the part, drawn log-uniformly.
@@ -52,28 +69,36 @@ def random_resized_crop(
     """
     if not 0 < area[0] <= area[1] <= 1 or not 0 < ratio[0] <= ratio[1]:
         raise ConfigError(f"Crop area {area} must rise within (0, 1], ratio {ratio} must rise above 0.")
-    height, width = image_rgb_u8.shape[:2]
     for _ in range(10):
         part = rng.uniform(*area) * width * height
         aspect = float(np.exp(rng.uniform(np.log(ratio[0]), np.log(ratio[1]))))
         w, h = round(np.sqrt(part * aspect)), round(np.sqrt(part / aspect))
         if 0 < w <= width and 0 < h <= height:
             left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-            return resize_exact(image_rgb_u8[top : top + h, left : left + w], size_px, size_px)
+            return left, top, w, h
     aspect = min(max(width / height, ratio[0]), ratio[1])
     w, h = min(width, max(1, round(height * aspect))), min(height, max(1, round(width / aspect)))
-    left, top = (width - w) // 2, (height - h) // 2
-    return resize_exact(image_rgb_u8[top : top + h, left : left + w], size_px, size_px)
+    return (width - w) // 2, (height - h) // 2, w, h
 
 
-def scale_chroma(image_rgb_u8: U8, factor: float) -> U8:
+def scale_chroma(image_rgb_u8: U8, factor: float, *, studio_range: bool = False) -> U8:
     """Scale Cb and Cr about neutral: 1 changes nothing, 0 is grey; values are cut off to 8 bits.
 
     With luma Y = 0.299 R + 0.587 G + 0.114 B this is Y + factor (RGB - Y), channel by channel.
+
+    Args:
+        image_rgb_u8: The picture.
+        factor: What chroma is multiplied by.
+        studio_range: Chroma is coded as 16 to 240 of 255 and scaled about 0.5, which is half a code below
+            neutral: grey loses a little blue and red, and being cut off turns that into a whole level.
     """
     pixels = image_rgb_u8.astype(np.float32)
-    luma = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return _cut(luma[..., None] + np.float32(factor) * (pixels - luma[..., None]) + np.float32(1e-3))
+    luma: F32 = (pixels @ _LUMA)[..., None]
+    offset: F32 = np.full(3, 1e-3, dtype=np.float32)
+    if studio_range and factor != 1:
+        offset = np.float32(-0.5 * (1 - factor) / _STUDIO_CHROMA) * _TO_RGB[1:].sum(axis=0)
+    scaled: F32 = luma + np.float32(factor) * (pixels - luma) + offset
+    return _cut(scaled)
 
 
 def multiply(image_rgb_u8: U8, factor: float) -> U8:
@@ -110,12 +135,23 @@ def resample(image_rgb_u8: U8, factor: int) -> U8:
     return grown
 
 
-def add_noise(image_rgb_u8: U8, variance: float, rng: np.random.Generator) -> U8:
-    """Add Gaussian noise of this variance to Y, Cb and Cr, each on the 0..1 scale; cut off to 8 bits."""
+def add_noise(
+    image_rgb_u8: U8, variance: float, rng: np.random.Generator, *, studio_range: bool = False
+) -> U8:
+    """Add Gaussian noise of this variance to Y, Cb and Cr, each on the 0..1 scale; cut off to 8 bits.
+
+    Args:
+        image_rgb_u8: The picture.
+        variance: Of the noise.
+        rng: Draws it.
+        studio_range: The scale is that of Y coded as 16 to 235 and chroma as 16 to 240 of 255, so that
+            the noise on the picture is about a seventh stronger.
+    """
     noise = rng.standard_normal(image_rgb_u8.shape, dtype=np.float32) * np.float32(255 * np.sqrt(variance))
-    # The conversion is linear, so the noise itself is converted: rows are Y, Cb, Cr; columns R, G, B.
-    to_rgb = np.array([[1, 1, 1], [0, -0.344136, 1.772], [1.402, -0.714136, 0]], dtype=np.float32)
-    return _cut(image_rgb_u8 + np.matmul(noise, to_rgb, dtype=np.float32))
+    if studio_range:
+        noise *= np.array([255 / _STUDIO_LUMA, 255 / _STUDIO_CHROMA, 255 / _STUDIO_CHROMA], dtype=np.float32)
+    # The conversion is linear, so the noise itself is converted.
+    return _cut(image_rgb_u8 + np.matmul(noise, _TO_RGB, dtype=np.float32))
 
 
 def blur(image_rgb_u8: U8, kernel_px: int) -> U8:

@@ -145,7 +145,12 @@ def _read_private(path: Path, max_bytes: int = _MAX_FILE_BYTES) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigError(f"'{path}' cannot be read: {error.strerror or error}.") from error
-    with os.fdopen(handle, "rb") as file:
+    try:
+        opened = os.fdopen(handle, "rb")
+    except OSError:  # a directory
+        os.close(handle)
+        raise ConfigError(f"'{path}' is not a regular file.") from None
+    with opened as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise ConfigError(f"'{path}' is not a regular file.")
