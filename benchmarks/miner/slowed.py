@@ -74,8 +74,8 @@ def open_slowed(path: Path, each_s: float) -> LiveBundle:
 
 def open_served(path: Path, each_s: Sequence[float]) -> Served:
     """Open the models and put them in lanes."""
-    from workzone.serving.axon.lanes import Lanes
-    from workzone.serving.axon.operating import LARGE, SMALL, live_model
+    from workzone.serving.axon.lanes.lanes import Lanes
+    from workzone.serving.axon.lanes.operating import LARGE, SMALL, live_model
     from workzone.serving.served import Description, Served
 
     models = [
@@ -90,21 +90,21 @@ async def serve_slowed(arguments: argparse.Namespace) -> None:
     """Serve until told to stop."""
     from workzone.engine.cache import AnswerCache
     from workzone.serving.axon.address import Address
-    from workzone.serving.axon.challenge import GuardSettings
-    from workzone.serving.axon.health import HealthSettings
-    from workzone.serving.axon.keys import keys_from_file
-    from workzone.serving.axon.miner import Miner, Place, Records
-    from workzone.serving.axon.neuron_file import NeuronFile
-    from workzone.serving.axon.watch import WatchSettings
+    from workzone.serving.axon.chain.neuron_file import NeuronFile
+    from workzone.serving.axon.chain.watch import WatchSettings
+    from workzone.serving.axon.guard.challenge import GuardSettings
+    from workzone.serving.axon.health.health import HealthSettings
+    from workzone.serving.axon.keys.keys import keys_from_file
+    from workzone.serving.axon.miner import Location, Miner, Records
     from workzone.serving.http.server import ServerSettings
     from workzone.storage.journal import Journal
 
     keys = keys_from_file(arguments.keys)
     chain = NeuronFile(arguments.neurons, keys.hotkey_address)
-    place = Place(Address("127.0.0.1", arguments.port), announce=False, submitted=None)
+    location = Location(Address("127.0.0.1", arguments.port), announce=False, submitted=None)
     with Journal(arguments.folder / "journal", retain_days=1) as journal:
         miner = Miner(
-            keys, chain, place, Records(AnswerCache(1 << 20), journal, None),
+            keys, chain, location, Records(AnswerCache(1 << 20), journal, None),
             guard=GuardSettings(), watch=WatchSettings(), health=HealthSettings(),
         )  # fmt: skip
         tapped: Any = miner  # its application is a Guard, and behaves as one still

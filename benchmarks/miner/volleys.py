@@ -16,6 +16,8 @@ DEADLINE_S = 6.0
 """What a miner grants itself of the validators' 9 s."""
 SHARE = 0.95
 """Of what the models can do together: what must be answered."""
+PROMPT_S = DEADLINE_S / 2
+"""Until then half of those without an answer must have been told so."""
 _ROUNDING_S = 0.01
 
 
@@ -74,6 +76,7 @@ def judge(replies: Sequence[Reply], possible: int, stakes: Mapping[str, float]) 
     answered = [reply for reply in replies if reply.answered]
     refused = [reply.server_s for reply in replies if not reply.answered and reply.server_s is not None]
     late = sum(1 for reply in replies if reply.server_s is None or reply.server_s > DEADLINE_S + _ROUNDING_S)
+    prompt = not refused or percentile(refused, 50) <= PROMPT_S
     by_stake = {
         f"{stake:g}": [
             sum(1 for reply in answered if stakes[reply.hotkey] == stake),
@@ -96,7 +99,10 @@ def judge(replies: Sequence[Reply], possible: int, stakes: Mapping[str, float]) 
         "refused_worst_s": _at(100, refused),
         "worst_at_the_client_s": _at(100, [reply.client_s for reply in replies]),
         "answered_by_stake": by_stake,
-        "passed": late == 0 and len(answered) >= SHARE * possible and all(r.status == 200 for r in replies),
+        "passed": late == 0
+        and prompt
+        and len(answered) >= SHARE * possible
+        and all(r.status == 200 for r in replies),
     }
 
 

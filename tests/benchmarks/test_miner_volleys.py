@@ -66,3 +66,9 @@ def test_what_is_no_probability_is_no_answer(prediction: float) -> None:
 def test_a_clients_line_is_read() -> None:
     said = {"hotkey": "5F", "prediction": 0.5, "status": "200", "server_s": None, "client_s": 1}
     assert Reply.of(said) == Reply("5F", 0.5, 200, None, 1.0)
+
+
+@pytest.mark.parametrize(("seconds", "passed"), [(2.9, True), (3.1, False)])
+def test_a_minus_one_that_comes_at_the_last_moment_is_not_prompt(seconds: float, passed: bool) -> None:
+    slow = [reply(hotkey, seconds, prediction=-1.0) for hotkey in list(STAKES)[10:]]
+    assert judge([*replies(20)[:10], *slow], 10, STAKES)["passed"] is passed

@@ -128,6 +128,7 @@ def test_a_person_reads_state_left_out_missing_table_and_gain(invoke, there) -> 
         "Gain of the map, on the same challenges:",
         "fitted on 200 challenges of 60 pictures of `select`",
         "no answer below confidence",
+        "at nine tenths of the reward after ",
         "`workzone mine` has no such option",
     ):
         assert part in text, part

@@ -22,9 +22,11 @@ from workzone.bundle.manifest import BackboneInfo, OperatingPoint
 from workzone.bundle.writer import write_bundle
 from workzone.cli import subnet_publish
 from workzone.core.errors import ArtifactError, ConfigError
-from workzone.serving.axon import keys as miner_keys
+from workzone.serving.axon.keys import keys as miner_keys
 
-_spec = spec_from_file_location("hub_server", Path(__file__).parents[1] / "subnet" / "hub_server.py")
+_spec = spec_from_file_location(
+    "hub_server", Path(__file__).parents[1] / "subnet" / "publishing" / "hub_server.py"
+)
 assert _spec is not None
 assert _spec.loader is not None
 hub_server = module_from_spec(_spec)
@@ -343,7 +345,17 @@ def test_a_failed_registration_is_an_error(
 def test_a_dry_run_shows_the_signed_request_and_sends_nothing(
     command: Any, natix: SimpleNamespace, signer: SimpleNamespace, tmp_path: Path
 ) -> None:
-    arguments = ("register", "--uid", 88, "--repo", REPO, "--hotkey-file", tmp_path / "k", "--server", natix.url)
+    arguments = (
+        "register",
+        "--uid",
+        88,
+        "--repo",
+        REPO,
+        "--hotkey-file",
+        tmp_path / "k",
+        "--server",
+        natix.url,
+    )
     answer = json.loads(command(*arguments, "--dry-run", "--json").stdout)
     assert answer["request"]["natix_signature"] == bytes(range(64)).hex()
     assert (answer["status"], answer["dry_run"]) == (None, True)

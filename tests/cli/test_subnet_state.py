@@ -12,11 +12,11 @@ pytest.importorskip("bittensor_wallet")
 @pytest.fixture
 def say(monkeypatch, invoke):
     """Ask about a subnet of which the chain says what is given."""
-    from workzone.serving.axon.survey import Survey
+    from workzone.serving.axon.chain.survey import Survey
 
     def call(*options, **found):
         known = {"block": 9, "neurons": 256, "validators": 12, "burnt_share": 0.25, "price_tao": 0.5, **found}
-        monkeypatch.setattr("workzone.serving.axon.survey.survey", lambda chain: Survey(**known))
+        monkeypatch.setattr("workzone.serving.axon.chain.survey.survey", lambda chain: Survey(**known))
         return invoke("subnet", "state", *options)
 
     return call

@@ -167,6 +167,23 @@ def test_the_unit_is_confined_and_restarts_what_fails() -> None:
     assert re.search(r"ExecStartPost=.*\\\n.*http://127\.0\.0\.1:8000/readyz", unit())
 
 
+def test_the_miner_s_unit_is_confined_like_the_service_s_and_its_options_exist(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from workzone.cli.app import run
+
+    text = (DEPLOY / "workzone-miner.service").read_text(encoding="utf-8")
+    confined = unit().split("\nUMask=")[1]
+    assert text.endswith("\nUMask=" + confined)
+    assert "\nRestart=on-failure\n" in text
+    assert re.search(r"ExecStartPost=.*\\\n.*http://127\.0\.0\.1:9091/startupz", text)
+    command = re.search(r"^ExecStart=((?:.*\\\n)*.*)$", text, re.M)
+    assert command is not None
+    assert run(["mine", "--help"]) == 0
+    known = capsys.readouterr().out
+    assert {option for option in re.findall(r"--[a-z][a-z-]+", command[1]) if option not in known} == set()
+
+
 def options() -> set[str]:
     """The options of `workzone serve` in what is shipped."""
     texts = [" ".join(read(name)["services"]["workzone"]["command"]) for name, _ in SERVICES]

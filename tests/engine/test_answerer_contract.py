@@ -85,9 +85,16 @@ def live_cascade(path):
     return Cascade(stages, identity="c" * 64, certified=(True, True))
 
 
+def lanes(path):
+    from workzone.serving.axon.lanes.lane import Model
+    from workzone.serving.axon.lanes.lanes import Lanes
+
+    return Lanes(Model("large", live(path), 4), Model("small", live(path), 4))
+
+
 SUBJECTS = {"remote": remote, "cascade": cascade}
 if importlib.util.find_spec("workzone.engine.live"):
-    SUBJECTS |= {"live": live, "live cascade": live_cascade}
+    SUBJECTS |= {"live": live, "live cascade": live_cascade, "lanes": lanes}
 
 
 @pytest.fixture(params=SUBJECTS)

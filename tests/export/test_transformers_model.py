@@ -38,8 +38,8 @@ from workzone.models.backbones import Backbone, build_backbone
 from workzone.models.checkpoint import CheckpointRecord, backbone_record, save_checkpoint
 from workzone.models.classifier import RoadWorkClassifier
 from workzone.phases.publication import OURS, build_publication
-from workzone.subnet.card import ModelCard
-from workzone.subnet.readme import preprocessor_config
+from workzone.subnet.publishing.card import ModelCard
+from workzone.subnet.publishing.readme import preprocessor_config
 
 SIZE = 28
 PREPROCESSING = Preprocessing(

@@ -37,12 +37,13 @@ GREYS_PER_LOGIT = 16.0
 class Notes:
     def __init__(self) -> None:
         self.done: dict[str, tuple[int, int | None]] = {}
+        self.notes: list[str] = []
 
     def progress(self, task: str, done: int, total: int | None) -> None:
         self.done[task] = (done, total)
 
     def note(self, message: str) -> None:
-        pass
+        self.notes.append(message)
 
 
 def logit_of(grey: float) -> float:
@@ -291,6 +292,61 @@ def test_few_pictures_of_select_fit_nothing(tmp_path) -> None:
             settings=ReplaySettings(96),
             observer=Notes(),
         )
+
+
+@pytest.mark.parametrize(
+    ("select", "why"),
+    [
+        # Captions mark the road work of this data set, but for select's: by the label rule none of that is sent.
+        (
+            [*spread(24, 0, 50, 100), *[Shot(shot.grey, 1, caption="") for shot in spread(24, 1, 108, 180)]],
+            "none with the label 1 can be sent",
+        ),
+        ([*[Shot(90, 0)] * 24, *[Shot(90, 1, caption="cones")] * 24], "All logits are equal"),
+    ],
+)
+def test_a_score_does_not_fall_with_a_point_that_cannot_be_fitted(tmp_path, select, why) -> None:
+    report = [*REPORT[:24], *[Shot(shot.grey, 1, caption="cones") for shot in REPORT[24:] * 2]]
+    data, ids = written(tmp_path / "data", [*report, *select])
+    predictor = GreyPredictor(SeenPictures.from_ids(select=ids[len(report) :]))
+    watcher = Notes()
+    found = score(predictor, data, tmp_path / "ledger", observer=watcher)
+    assert found.mapped is None
+    assert found.no_map is not None
+    assert why in found.no_map
+    assert found.no_map.startswith("No point can be fitted on `select`: ")
+    assert "no operating point either" in found.no_map
+    assert found.plain.mean == pytest.approx(reward_at(report, 128))
+    assert watcher.notes[-1] == f"No map to 0.5: {found.no_map}"
+    found = select_of(predictor.bundle, data, tmp_path)
+    with pytest.raises(DataError, match=why):  # where only a point is asked for, it is an error
+        fit_operating_point(predictor, found, FULL, settings=ReplaySettings(96), observer=Notes())
+
+
+def test_a_broken_picture_of_select_costs_the_map_and_not_the_score(tmp_path) -> None:
+    data, ids = written(tmp_path / "data", [*REPORT, *SELECT])
+    predictor = GreyPredictor(SeenPictures.from_ids(select=ids[len(REPORT) :]))
+    broken = next((tmp_path / "data").rglob(f"{ids[-1]}*"))
+    broken.write_bytes(b"no picture")
+    found = score(predictor, data, tmp_path / "ledger")
+    assert found.no_map is not None
+    assert f"Picture '{ids[-1]}' makes no challenge" in found.no_map
+    assert found.plain.mean == pytest.approx(reward_at(REPORT, 128))
+
+
+def test_what_a_map_lacks_is_known_before_the_reported_challenges_are_put(kerb, tmp_path) -> None:
+    data, _ = kerb
+    predictor, told = GreyPredictor(), []
+
+    class Early(Notes):
+        def note(self, message: str) -> None:
+            told.append((message, len(predictor.asked)))
+
+    found = score(predictor, data, tmp_path / "ledger", observer=Early())
+    assert told[-1] == (f"No map to 0.5: {found.no_map}", 0)
+    predictor, watcher = GreyPredictor(kerb[1]), Notes()
+    score(predictor, data, tmp_path / "ledger", observer=watcher)
+    assert [task for task in watcher.done if "challenges" in task] == ["challenges of select", "challenges"]
 
 
 def test_undecided_pictures_and_whole_groups_of_seen_ones_are_left_out_and_counted(tmp_path) -> None:

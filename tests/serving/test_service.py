@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 
 import pytest
 
@@ -60,6 +61,41 @@ def test_a_journal_that_raises_an_os_error_is_a_journal_error(bench, fakes, monk
     monkeypatch.setattr(bench.journal, "append", full)
     with pytest.raises(JournalError, match="No space"):
         fakes.run(ask(bench, fakes, b"plain"))
+
+
+@pytest.mark.parametrize("room", [1, 0])
+def test_who_is_told_to_stop_while_a_record_is_written_is_in_flight_until_it_is(
+    bench, fakes, monkeypatch, room
+) -> None:
+    """The writing thread has its picture till then; a journal that is full is counted though nobody waits."""
+    bench.journal.room = room
+    released, append = threading.Event(), bench.journal.append
+
+    def hang(record: object) -> None:
+        assert released.wait(10)
+        append(record)
+
+    monkeypatch.setattr(bench.journal, "append", hang)
+
+    async def stop() -> None:
+        asking = asyncio.create_task(ask(bench, fakes, b"plain"))
+        while not bench.service._thread._threads:
+            await asyncio.sleep(0.005)
+        for _ in range(3):
+            asking.cancel()
+            await asyncio.sleep(0.02)
+        assert not asking.done()
+        assert bench.service.in_flight == 1
+        released.set()
+        with pytest.raises(asyncio.CancelledError if room else JournalError):
+            await asking
+        assert bench.service.in_flight == 0
+
+    try:
+        fakes.run(stop())
+    finally:
+        released.set()
+    assert len(bench.journal.records) == room
 
 
 def test_an_exchange_lets_requests_in_flight_finish_on_the_old_one(bench, fakes) -> None:

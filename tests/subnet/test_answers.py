@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -20,6 +21,10 @@ JANUARY = profile("2026-01")
 def sent(pictures: Callable[..., list[LabelledPicture]]) -> Callable[..., list[Sent]]:
     """The first challenges of a replay."""
     return lambda n=12: list(replay(Deck.of(pictures(), JANUARY), np.random.default_rng(4), n))
+
+
+def zip_to(jpegs: Iterator[bytes], values: list[float]) -> list[float]:
+    return [value for _, value in zip(jpegs, values, strict=True)]
 
 
 class Recorder:
@@ -71,12 +76,35 @@ def test_what_the_model_raises_is_not_hidden(sent) -> None:
 
 
 def test_logits_become_answers_at_an_operating_point(sent) -> None:
-    values = iter([-3.0, 0.0, 1.0, np.nan, 2.0, 40.0])
-    logits = ask_logits(lambda _: next(values), sent(6))
+    logits = ask_logits(lambda jpegs: zip_to(jpegs, [-3.0, 0.0, 1.0, -2.0, 2.0, 40.0]), sent(6))
     assert (logits.at(0.0).probs > 0.5).tolist() == [False, False, True, False, True, True]
     assert (logits.at(1.0).probs > 0.5).tolist() == [False, False, False, False, True, True]
-    assert logits.at(1.0).probs[3] == -1
     assert logits.at(1.0).groups is logits.groups
+
+
+def test_a_model_that_answers_in_batches_is_asked_the_same(sent, brightness) -> None:
+    """Five at a time, and each batch's answers only when the next one is known."""
+    given, watcher = sent(12), Recorder()
+
+    def late(jpegs: Iterator[bytes]) -> Iterator[float]:
+        waiting: list[float] = []
+        while batch := list(islice(jpegs, 5)):
+            yield from waiting
+            waiting = [brightness(jpeg) for jpeg in batch]
+        yield from waiting
+
+    found = ask_logits(late, iter(given), total=12, observer=watcher)
+    plain = ask(brightness, given)
+    assert found.logits.tolist() == plain.probs.tolist()
+    for ours, theirs in zip(found.columns, plain.columns, strict=True):
+        assert ours.tolist() == theirs.tolist()
+    assert watcher.done[-1] == (12, 12)
+
+
+@pytest.mark.parametrize("n", [5, 7])
+def test_a_model_that_skips_or_adds_answers_is_refused(sent, n: int) -> None:
+    with pytest.raises(DataError, match=f"gave {n} numbers for 6 challenges"):
+        ask_logits(lambda jpegs: np.zeros(len(list(jpegs)) + n - 6), sent(6))
 
 
 def test_weights_restore_the_profiles_shares() -> None:

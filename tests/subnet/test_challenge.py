@@ -6,7 +6,6 @@ hang on the last bit of a float may differ by one grey level; how many is bounde
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 
@@ -17,7 +16,7 @@ from PIL import Image
 
 from workzone.core.errors import ConfigError, DataError
 from workzone.imaging.degrade import random_crop_box
-from workzone.subnet.challenge import distort, from_wire, make_challenge, to_wire, transform
+from workzone.subnet.challenge import distort, make_challenge, transform
 from workzone.subnet.profiles import Distortion, profile
 
 U8 = np.ndarray
@@ -265,27 +264,3 @@ def test_what_cannot_be_made_is_refused() -> None:
         make_challenge(np.zeros((8, 8), dtype=np.uint8), profile("2026-01"), rng)
     with pytest.raises(DataError, match="fits into no JPEG"):
         make_challenge(np.zeros((1, 65_536, 3), dtype=np.uint8), profile("2026-05"), rng)
-
-
-def test_the_wire_returns_the_bytes() -> None:
-    for length in (1, 2, 3, 1000):
-        data = np.random.default_rng(length).bytes(length)
-        assert to_wire(data) == base64.b64encode(data).decode()
-        assert from_wire(to_wire(data), length) == data
-
-
-@pytest.mark.parametrize(
-    ("text", "max_bytes", "why"),
-    [
-        ("", 10, "no picture"),
-        ("A" * 20, 10, "20 characters; 16"),
-        (to_wire(b"0123456789ab"), 11, "12 bytes; 11"),
-        ("AA*=", 10, "no base64"),
-        ("AAA", 10, "no base64"),
-        ("AA\nAA===", 10, "no base64"),
-        ("ÄÄÄÄ", 10, "no base64"),
-    ],
-)
-def test_what_is_no_picture_on_the_wire_is_refused(text: str, max_bytes: int, why: str) -> None:
-    with pytest.raises(DataError, match=why):
-        from_wire(text, max_bytes)

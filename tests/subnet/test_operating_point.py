@@ -64,31 +64,42 @@ def test_the_map_is_the_logistic_function_and_survives_the_ends() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_no_other_threshold_earns_more(weighted: bool) -> None:
-    logits, labels, groups = sample()
+def test_it_is_the_middle_of_what_lies_within_one_standard_error_of_the_best(weighted: bool) -> None:
+    logits, labels, groups = sample(n=1200)
     weights = np.random.default_rng(1).random(len(logits)) if weighted else np.ones(len(logits))
     fitted = fit_threshold(logits, labels, groups, weights=weights)
 
-    def reward(threshold: float) -> float:
+    def reward(threshold: float, rows: np.ndarray) -> float:
         called = logits > threshold
-        rates = [np.average(called[labels == y], weights=weights[labels == y]) for y in (1, 0)]
+        rates = [
+            np.average(called[rows & (labels == y)], weights=weights[rows & (labels == y)]) for y in (1, 0)
+        ]
         return float(steady_reward(rates[:1], rates[1:])[0])
 
-    assert fitted.in_sample_reward == pytest.approx(reward(fitted.threshold))
-    grid = np.linspace(logits.min(), logits.max(), 400)
-    assert fitted.in_sample_reward >= max(reward(t) for t in grid) - 1e-12
-    assert fitted.threshold == pytest.approx(1.5, abs=0.5)
-    assert fitted.n == 400
+    everything = np.ones(len(logits), dtype=bool)
+    grid = np.linspace(0, 3, 301)
+    rewards = np.array([reward(t, everything) for t in grid])
+    best = float(grid[rewards.argmax()])
+    # The standard error by another way: leaving out one group at a time (the jackknife).
+    without = np.array([reward(best, groups != name) for name in np.unique(groups)])
+    error = math.sqrt((len(without) - 1) * without.var())
+    within = grid[rewards >= rewards.max() - error]
+    assert fitted.in_sample_reward == pytest.approx(reward(fitted.threshold, everything))
+    assert fitted.in_sample_reward >= rewards.max() - 1.2 * error
+    assert fitted.threshold == pytest.approx((within[0] + within[-1]) / 2, abs=0.1)
+    assert fitted.threshold == pytest.approx(1.5, abs=0.2)
     assert fitted.groups == set(groups)
 
 
-def test_the_middle_of_the_widest_best_gap() -> None:
+def test_it_is_the_middle_of_a_gap() -> None:
     logits = [0.0, 0.5, 1.0, 3.0, 3.5, 4.0]
     fitted = fit_threshold(logits, [0, 0, 0, 1, 1, 1], list("abcdef"))
     assert fitted.threshold == 2.0
     assert fitted.in_sample_reward == pytest.approx(1.0)
     tie = fit_threshold([0.0, 1.0, 2.0, 6.0, 9.0, 10.0], [0, 0, 1, 0, 1, 1], list("abcdef"))
-    assert tie.threshold == 7.5  # between 1 and 2 would do as well, in a narrower gap
+    assert (
+        tie.threshold == 7.5
+    )  # between 1 and 2 would do as well; the middle of both, 5, is nearer to 6 than to 2
     reversed_classes = fit_threshold([0.0, 1.0, 2.0, 4.0], [1, 1, 0, 0], list("abcd"))
     assert math.isfinite(reversed_classes.threshold)
     narrow = np.nextafter(1.0, 2.0)
@@ -96,17 +107,28 @@ def test_the_middle_of_the_widest_best_gap() -> None:
     assert 1.0 <= between.threshold < narrow
 
 
-def test_the_point_is_stable_and_loses_little() -> None:
-    thresholds = [fit_threshold(*sample(seed=seed)).threshold for seed in range(12)]
-    assert np.std(thresholds) < 0.25
-    tail = [
-        0.5 * math.erfc((1.5 - (t - 1.5)) / 0.9 / math.sqrt(2)) for t in thresholds
-    ]  # misses of the truth
-    alarms = [0.5 * math.erfc((1.5 + (t - 1.5)) / 0.9 / math.sqrt(2)) for t in thresholds]
-    best = steady_reward(
-        [1 - 0.5 * math.erfc(1.5 / 0.9 / math.sqrt(2))], [0.5 * math.erfc(1.5 / 0.9 / math.sqrt(2))]
-    )
-    assert steady_reward(1 - np.array(tail), alarms).mean() > best[0] - 0.02
+def test_the_point_is_steadier_than_the_best_in_sample_and_earns_more() -> None:
+    """Of a population whose rewards are known: Gaussian logits about 0 and 3, alike by fours."""
+
+    def truth(thresholds: list[float]) -> np.ndarray:
+        above = [
+            [0.5 * math.erfc((t - mean) / 0.9 / math.sqrt(2)) for t in thresholds] for mean in (3.0, 0.0)
+        ]
+        return steady_reward(*above)
+
+    def best_in_sample(logits: np.ndarray, labels: np.ndarray) -> float:
+        ordered = np.sort(logits)
+        middles = (ordered[1:] + ordered[:-1]) / 2
+        above = [(logits[labels == y] > middles[:, None]).mean(axis=1) for y in (1, 0)]
+        return float(middles[steady_reward(*above).argmax()])
+
+    samples = [sample(seed=seed) for seed in range(40)]
+    chosen = [fit_threshold(*one).threshold for one in samples]
+    best = [best_in_sample(logits, labels) for logits, labels, _ in samples]
+    assert np.std(chosen) < 0.85 * np.std(best)
+    assert np.mean(chosen) == pytest.approx(1.5, abs=0.1)
+    lost, lost_by_best = (float((truth([1.5]) - truth(one)).mean()) for one in (chosen, best))
+    assert 0 < lost < 0.6 * lost_by_best
 
 
 def test_the_gain_is_cross_fitted() -> None:
@@ -118,7 +140,6 @@ def test_the_gain_is_cross_fitted() -> None:
         at_zero = [((logits > 0) & (labels == y)).sum() / (labels == y).sum() for y in (1, 0)]
         in_sample.append(fitted.in_sample_reward - steady_reward(at_zero[:1], at_zero[1:])[0])
         crossed.append(fitted.cross_fitted_gain)
-    assert min(in_sample) >= -1e-12
     assert np.mean(in_sample) > 0.02
     assert np.mean(crossed) < 0.005
     shifted = fit_threshold(*sample(offset=1.5))
@@ -136,7 +157,6 @@ def test_no_group_helps_to_choose_what_it_is_judged_by() -> None:
         logits = np.repeat(rng.standard_normal(30), 5) + 0.5 * labels
         by_group = fit_threshold(logits, labels, np.repeat(np.arange(30), 5).astype(str))
         by_row = fit_threshold(logits, labels, np.arange(150).astype(str))
-        assert by_group.in_sample_reward == by_row.in_sample_reward
         flattered.append(by_row.cross_fitted_reward - by_group.cross_fitted_reward)
     assert np.mean(flattered) > 0.01
 
@@ -144,7 +164,7 @@ def test_no_group_helps_to_choose_what_it_is_judged_by() -> None:
 def test_judging_on_other_groups() -> None:
     fitted = fit_threshold(*sample(seed=0))
     logits, labels, groups = sample(n=800, seed=1)
-    judged = judge(fitted, logits, labels, groups, n_resamples=300)
+    judged = judge(fitted.threshold, logits, labels, groups, fitted_on=fitted.groups, n_resamples=300)
     rates = [((logits > fitted.threshold) & (labels == y)).sum() / (labels == y).sum() for y in (1, 0)]
     assert judged.reward.estimate == pytest.approx(steady_reward(rates[:1], rates[1:])[0])
     assert judged.gain.estimate == pytest.approx(judged.reward.estimate - judged.baseline_reward.estimate)
@@ -161,10 +181,16 @@ def test_a_threshold_is_not_judged_on_what_it_was_fitted_on() -> None:
     others = groups.astype("<U9")
     others[4:] = np.char.add("other-", groups[4:])
     with pytest.raises(DataError, match=r"fitted on 1 of these groups, '0-0' among them"):
-        judge(fitted, logits, labels, others)
+        judge(fitted.threshold, logits, labels, others, fitted_on=fitted.groups)
     numbered = fit_threshold(logits, labels, np.arange(400) // 4)
     with pytest.raises(DataError, match="fitted on 100 of these groups"):
-        judge(numbered, logits, labels, (np.arange(400) // 4).astype(str))
+        judge(
+            numbered.threshold,
+            logits,
+            labels,
+            (np.arange(400) // 4).astype(str),
+            fitted_on=numbered.groups,
+        )
 
 
 @pytest.mark.parametrize(
@@ -178,7 +204,6 @@ def test_a_threshold_is_not_judged_on_what_it_was_fitted_on() -> None:
         ({"labels": np.full(8, -1)}, "only 0 and 1"),
         ({"groups": np.array(list("aaaabbbb"))}, r"1 group\(s\)"),
         ({"weights": np.array([1.0, 0, 0, 0, 1, 1, 1, 1])}, r"1 group\(s\)"),
-        ({"n_folds": 1}, "leave nothing out"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(change: dict, why: str) -> None:

@@ -18,17 +18,6 @@ JANUARY = profile("2026-01")
 BOTH = (Source.SYNTHETIC, Source.REAL)
 
 
-class Notes:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def progress(self, task: str, done: int, total: int | None) -> None:
-        pass
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
 def rng() -> np.random.Generator:
     return np.random.default_rng(12)
 
@@ -55,10 +44,11 @@ def test_every_picture_of_a_kind_comes_before_one_comes_again(pictures) -> None:
     assert len(odd) == 5
 
 
-def test_a_seed_repeats_everything_and_a_level_can_be_asked_for(pictures) -> None:
+def test_a_seed_repeats_everything_and_where_pictures_are_sent_as_they_are_there_is_one_level(
+    pictures,
+) -> None:
     deck = Deck.of(pictures(), JANUARY)
     assert list(replay(deck, rng(), 9)) == list(replay(deck, rng(), 9))
-    assert {one.level for one in replay(deck, rng(), 12, level=3)} == {3}
     assert {one.level for one in replay(Deck.of(pictures(), profile("2026-05")), rng(), 6)} == {0}
 
 
@@ -67,23 +57,17 @@ def test_full_resolution_is_kept(pictures) -> None:
     assert Image.open(io.BytesIO(sent.jpeg)).size == (40, 40)
 
 
-def test_missing_sources_are_told_and_their_shares_go_to_the_others(pictures) -> None:
+def test_missing_sources_are_known_and_their_shares_go_to_the_others(pictures) -> None:
     real = pictures()
     deck = Deck.of(real, JANUARY)
     assert deck.missing == ((0, Source.SYNTHETIC), (1, Source.SYNTHETIC))
     assert deck.shares(0) == {Source.REAL: 1.0}
-    notes = Notes()
-    assert {one.source for one in replay(deck, rng(), 10, observer=notes)} == {Source.REAL}
-    assert notes.notes == [
-        "Profile '2026-01' also sends what the data lack: synthetic with label 0, synthetic with label 1."
-    ]
+    assert {one.source for one in replay(deck, rng(), 10)} == {Source.REAL}
     synthetic = [one for one in pictures(sources=(Source.SYNTHETIC,)) if one.label == 1]
     half = Deck.of(real + synthetic, JANUARY)
     assert half.missing == ((0, Source.SYNTHETIC),)
     assert half.shares(1) == {Source.SYNTHETIC: 0.5, Source.REAL: 0.5}
-    quiet = Notes()
-    list(replay(Deck.of(pictures(sources=BOTH), JANUARY), rng(), 2, observer=quiet))
-    assert quiet.notes == []
+    assert Deck.of(pictures(sources=BOTH), JANUARY).missing == ()
 
 
 def test_pictures_of_sources_that_a_profile_does_not_use_stay_out(pictures) -> None:
@@ -128,8 +112,6 @@ def test_a_replay_that_cannot_be_is_refused(pictures) -> None:
     deck = Deck.of(pictures(), JANUARY)
     with pytest.raises(ConfigError, match="0 challenges are none"):
         replay(deck, rng(), 0)
-    with pytest.raises(ConfigError, match="no level 5"):
-        replay(deck, rng(), 1, level=5)
 
 
 def test_a_broken_picture_is_an_error_not_a_challenge(pictures) -> None:

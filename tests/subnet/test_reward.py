@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, matthews_corrcoef, precision_score
 
 from workzone.core.errors import DataError
-from workzone.subnet.reward import score_ema, step_rewards, window_accuracy, window_mcc
+from workzone.subnet.reward import Windows, score_ema, step_rewards
 
 
 def measures(predictions: list[float], labels: list[int]) -> tuple[float, float]:
@@ -104,25 +104,25 @@ def test_no_answer_takes_a_slot_and_is_then_left_out() -> None:
     right = [float(y) for y in labels]
     silent = [*right[:110], *[-1.0] * 10]
     assert step_rewards(silent, labels)[-1] == 0
-    assert window_accuracy(silent, labels)[-1] == 0  # ten slots, none of them counts
-    assert window_accuracy(silent, labels)[-2] == 1  # one answer is left among the ten slots
-    assert window_mcc(silent, labels)[-1] == 1
+    assert Windows(silent, labels).accuracy()[-1] == 0  # ten slots, none of them counts
+    assert Windows(silent, labels).accuracy()[-2] == 1  # one answer is left among the ten slots
+    assert Windows(silent, labels).mcc()[-1] == 1
     # 91 silent steps leave nine old answers in the hundred slots, and the older ones are gone for good
     older = [1.0 - y for y in labels[:100]] + [float(y) for y in labels[100:109]] + [-1.0] * 91
-    assert window_mcc(older, [0, 1] * 100)[-1] == 1
+    assert Windows(older, [0, 1] * 100).mcc()[-1] == 1
 
 
 def test_exactly_one_half_is_none() -> None:
-    assert window_accuracy([0.5], [0])[0] == 1
-    assert window_accuracy([0.5], [1])[0] == 0
-    assert window_accuracy([np.nextafter(0.5, 1)], [1])[0] == 1
+    assert Windows([0.5], [0]).accuracy()[0] == 1
+    assert Windows([0.5], [1]).accuracy()[0] == 0
+    assert Windows([np.nextafter(0.5, 1)], [1]).accuracy()[0] == 1
 
 
 def test_one_label_or_one_decision_has_no_mcc() -> None:
     assert step_rewards([1.0] * 12, [1] * 12)[-1] == 0.5**3
     assert step_rewards([1.0] * 12, [0, 1] * 6)[-1] == 0.25**3
     assert step_rewards([0.0, 1.0], [0, 1]).tolist() == [0.5**3, 1.0]
-    assert window_mcc([1.0, 0.0] * 5, [0, 1] * 5)[-1] == 0  # -1, and the validators take at least 0
+    assert Windows([1.0, 0.0] * 5, [0, 1] * 5).mcc()[-1] == 0  # -1, and the validators take at least 0
 
 
 def test_an_answer_out_of_range_pays_nothing_but_stays_in_the_windows() -> None:
@@ -151,16 +151,13 @@ def test_the_reward_is_the_cube_of_the_mean() -> None:
     predictions[[1, 3, 5, 7]] = 0.0
     mcc = matthews_corrcoef(labels, predictions)
     assert mcc == pytest.approx(0.923, abs=0.001)
-    assert window_accuracy(predictions, labels)[-1] == 1
+    assert Windows(predictions, labels).accuracy()[-1] == 1
     assert step_rewards(predictions, labels)[-1] == pytest.approx((mcc / 2 + 0.5) ** 3)
 
 
 def test_the_score_follows_by_a_twentieth() -> None:
     assert score_ema([1.0, 1.0, 0.0]) == pytest.approx([0.05, 0.0975, 0.092625])
-    assert score_ema([np.nan, 1.0], start=0.5) == pytest.approx([0.475, 0.50125])
     assert score_ema(np.ones((2, 200)))[:, -1] == pytest.approx(1 - 0.95**200)
-    with pytest.raises(DataError, match="weight"):
-        score_ema([1.0], alpha=0)
 
 
 def test_what_is_no_sequence_is_refused() -> None:

@@ -69,6 +69,8 @@ def test_it_is_what_a_long_sequence_of_drawn_answers_earns(abstain_below: float)
     assert found.overall.answered == pytest.approx(confident.mean(), abs=0.03)
     assert dict(found.window_quantiles)[0.5] == pytest.approx(found.mean, abs=0.03)
     assert found.warm_up < found.mean + 0.01
+    # 0.95^45 is a tenth; the first answers of all are paid otherwise.
+    assert found.score_after == pytest.approx(45, abs=6)
 
 
 def test_a_perfect_model_earns_everything_and_a_coin_little(
@@ -85,6 +87,8 @@ def test_a_perfect_model_earns_everything_and_a_coin_little(
     assert perfect.n == 40
     never = expected_reward(ask(lambda _: -1.0, sent), profile("2026-05"), n_resamples=50, n_sequences=50)
     assert (never.mean, never.low, never.high, never.warm_up) == (0, 0, 0, 0)
+    assert never.score_after is None
+    assert perfect.score_after == pytest.approx(45, abs=2)
     assert math.isnan(never.overall.recall)
     one_half = expected_reward(ask(lambda _: 0.5, sent), profile("2026-05"), n_resamples=50, n_sequences=50)
     assert one_half.overall.recall == one_half.overall.false_alarm_rate == 0  # 0.5 is "none"

@@ -7,8 +7,30 @@ from typing import Annotated
 
 import typer
 
+from workzone.cli.chain_options import (
+    WALLETS,
+    Hotkey,
+    HotkeyFile,
+    HotkeyPasswordFile,
+    Netuid,
+    Network,
+    VaultFile,
+    Wallet,
+    WalletPath,
+)
 from workzone.cli.console import ExitCode
 from workzone.cli.miner import KeySource, Standing, serve_miner
+from workzone.cli.record_options import (
+    Backend,
+    CacheMib,
+    Journal,
+    KeepPictures,
+    Logs,
+    MaxPixels,
+    PictureDays,
+    Pictures,
+    RetainDays,
+)
 from workzone.cli.service import MIB, Records
 
 LargeBundle = Annotated[
@@ -19,22 +41,10 @@ ProfileName = Annotated[
     str | None,
     typer.Option("--profile", help="Challenge profile; by default the one in force, as far as is known."),
 ]
-Network = Annotated[str, typer.Option(help="finney, test, or a node's address (wss://…).")]
-Netuid = Annotated[int | None, typer.Option(min=1, help="By default 72 on finney, 323 on test.")]
 NeuronsFile = Annotated[
     Path | None,
     typer.Option("--neurons", help="A file that says who is registered: a rehearsal without a chain."),
 ]
-Wallet = Annotated[str | None, typer.Option(help="Name of the wallet.")]
-Hotkey = Annotated[str, typer.Option(help="Name of the hotkey in the wallet.")]
-WalletPath = Annotated[Path, typer.Option(help="Directory of the wallets.")]
-HotkeyFile = Annotated[
-    Path | None, typer.Option(help="JSON with `hotkey` and `coldkeypub` instead of a wallet, mode 0600.")
-]
-VaultFile = Annotated[
-    Path | None, typer.Option("--vault", help="YAML that says where HashiCorp Vault keeps them instead.")
-]
-HotkeyPasswordFile = Annotated[Path | None, typer.Option(help="Of an encrypted hotkey, mode 0600.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1025, max=65534, help="Port that validators reach.")]
 ExternalIp = Annotated[
@@ -55,17 +65,8 @@ ModelCard = Annotated[
 Permit = Annotated[
     bool, typer.Option("--require-permit/--any-registered", help="Who may ask: validators, or anyone.")
 ]
-Journal = Annotated[Path | None, typer.Option(help="Directory of the journal, mode 0700.")]
-RetainDays = Annotated[int, typer.Option(min=1, help="How long the journal is kept.")]
-KeepPictures = Annotated[str, typer.Option(help="sample=p or none.")]
-Pictures = Annotated[Path | None, typer.Option(help="Directory of the kept pictures, mode 0700.")]
-PictureDays = Annotated[int, typer.Option(min=1, help="How long pictures are kept.")]
-Logs = Annotated[Path | None, typer.Option(help="Directory of the logs; by default standard error.")]
-CacheMib = Annotated[int, typer.Option(min=0, help="Memory of the cache of answers; 0: none.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Of both networks together.")]
-Backend = Annotated[str | None, typer.Option(help="Runtime; by default the one the bundle was made with.")]
 MaxBodyMib = Annotated[int, typer.Option(min=22, help="Of one request; a picture of 16 MiB needs 22.")]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Of one picture.")]
 Rate = Annotated[float, typer.Option(min=0.001, help="Requests a second of one address.")]
 Burst = Annotated[int, typer.Option(min=1, help="Requests at once of one address.")]
 ResyncS = Annotated[float, typer.Option(min=1, help="How often the table of neurons is read.")]
@@ -81,7 +82,7 @@ def mine(
     neurons: NeuronsFile = None,
     wallet: Wallet = None,
     hotkey: Hotkey = "default",
-    wallet_path: WalletPath = Path("~/.bittensor/wallets"),
+    wallet_path: WalletPath = WALLETS,
     hotkey_file: HotkeyFile = None,
     vault: VaultFile = None,
     hotkey_password_file: HotkeyPasswordFile = None,
@@ -119,7 +120,7 @@ def mine(
         check_installed(module, "axon")
     from workzone.engine.live import LiveSettings
     from workzone.imaging.decode import DecodeLimits
-    from workzone.serving.axon.challenge import GuardSettings
+    from workzone.serving.axon.guard.challenge import GuardSettings
     from workzone.serving.http.server import ServerSettings
     from workzone.serving.process_end import end_if_hung
 

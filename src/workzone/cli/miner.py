@@ -16,9 +16,9 @@ from workzone.cli.service import Records as RecordPaths
 if TYPE_CHECKING:
     from workzone.engine.live import LiveSettings
     from workzone.serving.axon.address import Address
-    from workzone.serving.axon.chain import Chain
-    from workzone.serving.axon.challenge import GuardSettings
-    from workzone.serving.axon.keys import MinerKeys
+    from workzone.serving.axon.chain.chain import Chain
+    from workzone.serving.axon.guard.challenge import GuardSettings
+    from workzone.serving.axon.keys.keys import MinerKeys
     from workzone.serving.http.server import ServerSettings
 
 
@@ -40,7 +40,7 @@ class KeySource:
             ConfigError: None or several are given, or what is given has no keys; quotes none.
         """
         from workzone.core.errors import ConfigError
-        from workzone.serving.axon.keys import keys_from_file, keys_from_wallet
+        from workzone.serving.axon.keys.keys import keys_from_file, keys_from_wallet
 
         given = [one for one in (self.wallet, self.hotkey_file, self.vault) if one is not None]
         if len(given) != 1:
@@ -50,8 +50,8 @@ class KeySource:
         if self.hotkey_file is not None:
             return keys_from_file(self.hotkey_file, self.password_file)
         if self.vault is not None:
-            from workzone.serving.axon.vault import keys_from_vault
-            from workzone.serving.axon.vault_file import read_vault_file
+            from workzone.serving.axon.keys.vault import keys_from_vault
+            from workzone.serving.axon.keys.vault_file import read_vault_file
 
             return keys_from_vault(read_vault_file(self.vault), self.password_file)
         assert self.wallet is not None
@@ -77,12 +77,12 @@ class Standing:
             ConfigError: The network is unknown, or its subnet's number is.
         """
         if self.neurons is not None:
-            from workzone.serving.axon.neuron_file import NeuronFile
+            from workzone.serving.axon.chain.neuron_file import NeuronFile
 
             chain = NeuronFile(self.neurons, keys.hotkey_address)
             chain.fetch()  # a file that is wrong is refused now; a chain that is away is waited for
             return chain
-        from workzone.serving.axon.bittensor_chain import BittensorChain
+        from workzone.serving.axon.chain.bittensor_chain import BittensorChain
 
         return BittensorChain(self.network, netuid_of(self.network, self.netuid), keys)
 
@@ -136,11 +136,11 @@ def serve_miner(
     from datetime import UTC, datetime
 
     from workzone.engine.cache import AnswerCache
-    from workzone.serving.axon.health import HealthSettings
+    from workzone.serving.axon.chain.watch import WatchSettings
+    from workzone.serving.axon.health.health import HealthSettings
+    from workzone.serving.axon.health.submission import submitted_at
     from workzone.serving.axon.mined import mined_bundle, profile_to_mine
-    from workzone.serving.axon.miner import Miner, Place, Records, open_lanes
-    from workzone.serving.axon.submission import submitted_at
-    from workzone.serving.axon.watch import WatchSettings
+    from workzone.serving.axon.miner import Location, Miner, Records, open_lanes
     from workzone.serving.logs import operational_logs
     from workzone.storage.journal import Journal
 
@@ -150,7 +150,7 @@ def serve_miner(
     rehearsal = standing.neurons is not None
     keys = source.read()
     chain, external = standing.chain(keys), standing.address()
-    place = Place(
+    location = Location(
         external, announce=not rehearsal, submitted=submitted_at(standing.model_card, large.created)
     )
     for warning in (*keys.warnings, None if rehearsal else external.warning):
@@ -163,7 +163,7 @@ def serve_miner(
         miner = Miner(
             keys,
             chain,
-            place,
+            location,
             Records(cache, journal, keeper),
             guard=guard,
             watch=WatchSettings(resync_s=standing.resync_s),

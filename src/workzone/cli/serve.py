@@ -9,6 +9,17 @@ import typer
 
 from workzone.cli import keys as key_commands
 from workzone.cli.console import ExitCode
+from workzone.cli.record_options import (
+    Backend,
+    CacheMib,
+    Journal,
+    KeepPictures,
+    Logs,
+    MaxPixels,
+    PictureDays,
+    Pictures,
+    RetainDays,
+)
 from workzone.cli.service import MIB, Records, serve, tls_of
 
 
@@ -45,26 +56,12 @@ TlsPasswordFile = Annotated[Path | None, typer.Option(help="Of the key, mode 060
 BundleRoot = Annotated[
     Path | None, typer.Option(help="Directory whose bundles may be exchanged to by name (PUT /v1/model).")
 ]
-Journal = Annotated[
-    Path | None,
-    typer.Option(help="Directory of the journal, mode 0700: every answer is on record first."),
-]
-RetainDays = Annotated[int, typer.Option(min=1, help="How long the journal is kept.")]
-KeepPictures = Annotated[str, typer.Option(help="deferred, sample=p or none.")]
-Pictures = Annotated[Path | None, typer.Option(help="Directory of the kept pictures, mode 0700.")]
-PictureDays = Annotated[int, typer.Option(min=1, help="How long pictures are kept.")]
-Logs = Annotated[Path | None, typer.Option(help="Directory of the logs; by default standard error.")]
-CacheMib = Annotated[int, typer.Option(min=0, help="Memory of the cache of answers; 0: none.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Of the network.")]
-Backend = Annotated[
-    str | None, typer.Option(help="Runtime of the network; by default the one that the bundle was made with.")
-]
 QueueSize = Annotated[int, typer.Option(min=1, help="The most pictures that wait.")]
 MaxBatch = Annotated[int | None, typer.Option(min=1, help="By default, what is measured to pay.")]
 HangS = Annotated[float, typer.Option(min=0.1, help="A run that takes longer is ended.")]
 MaxBodyMib = Annotated[int, typer.Option(min=1, help="Of one request.")]
 MaxPictures = Annotated[int, typer.Option(min=1, help="In one request.")]
-MaxPixels = Annotated[int, typer.Option(min=1, help="Of one picture.")]
 Rate = Annotated[float, typer.Option(min=0.001, help="Pictures a second of one key.")]
 Burst = Annotated[int, typer.Option(min=1, help="Pictures at once of one key.")]
 GraceS = Annotated[

@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workzone.cli.chain_options import (
+    WALLETS,
+    Hotkey,
+    HotkeyFile,
+    HotkeyPasswordFile,
+    VaultFile,
+    Wallet,
+    WalletPath,
+)
 from workzone.cli.console import ConsoleObserver, emit_json, err, out, shown
 from workzone.cli.miner import KeySource
 
 if TYPE_CHECKING:
     from workzone.phases.publication import Publication
-    from workzone.subnet.card import ModelCard
-    from workzone.subnet.hub import Published
-    from workzone.subnet.registration import Registered, Registration
+    from workzone.subnet.publishing.card import ModelCard
+    from workzone.subnet.publishing.hub import Published
+    from workzone.subnet.publishing.registration import Registered, Registration
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -59,8 +68,8 @@ def card(
     from workzone.bundle.reader import open_bundle
     from workzone.phases.publication import build_publication
     from workzone.storage.atomic import write_bytes
-    from workzone.subnet.card import CARD_NAME
-    from workzone.subnet.readme import README_NAME
+    from workzone.subnet.publishing.card import CARD_NAME
+    from workzone.subnet.publishing.readme import README_NAME
 
     opened = open_bundle(bundle)
     submission = _card(
@@ -114,8 +123,8 @@ def publish(
     """
     from workzone.bundle.reader import open_bundle
     from workzone.phases.publication import OURS, build_publication
-    from workzone.subnet.card import check_repo
-    from workzone.subnet.hub import publish as send
+    from workzone.subnet.publishing.card import check_repo
+    from workzone.subnet.publishing.hub import publish as send
 
     check_repo(repo)
     notes: list[str] = []
@@ -151,18 +160,12 @@ def publish(
 def register(
     uid: Annotated[int, typer.Option(help="Of the miner on the subnet.")],
     repo: Annotated[str, typer.Option(metavar="OWNER/NAME", help="The published model's repository.")],
-    wallet: Annotated[str | None, typer.Option(help="Name of the wallet.")] = None,
-    hotkey: Annotated[str, typer.Option(help="Name of the hotkey in the wallet.")] = "default",
-    wallet_path: Annotated[Path, typer.Option(help="Where wallets lie.")] = Path("~/.bittensor/wallets"),
-    hotkey_file: Annotated[
-        Path | None, typer.Option(help="JSON with `hotkey` and `coldkeypub` instead of a wallet, mode 0600.")
-    ] = None,
-    vault: Annotated[
-        Path | None, typer.Option(help="YAML that says where HashiCorp Vault keeps them instead.")
-    ] = None,
-    hotkey_password_file: Annotated[
-        Path | None, typer.Option(help="Of an encrypted hotkey, mode 0600.")
-    ] = None,
+    wallet: Wallet = None,
+    hotkey: Hotkey = "default",
+    wallet_path: WalletPath = WALLETS,
+    hotkey_file: HotkeyFile = None,
+    vault: VaultFile = None,
+    hotkey_password_file: HotkeyPasswordFile = None,
     server: Annotated[
         str, typer.Option(help="Base address; /register and /registration-status/UID are below it.")
     ] = "https://hydra.natix.network/participants",
@@ -176,9 +179,9 @@ def register(
 
     --dry-run shows the request with its signature: whoever has that could register in your name.
     """
-    from workzone.subnet.registration import Patience, sign_registration
-    from workzone.subnet.registration import register as send
-    from workzone.subnet.remote import check_server
+    from workzone.subnet.publishing.registration import Patience, sign_registration
+    from workzone.subnet.publishing.registration import register as send
+    from workzone.subnet.publishing.remote import check_server
 
     check_server(server, "the registration server")
     keys = KeySource(wallet, wallet_path, hotkey, hotkey_file, vault, hotkey_password_file).read()
@@ -194,7 +197,7 @@ def register(
 
 def _card(name: str, description: str, version: str, by: str, submitted: int | None) -> ModelCard:
     from workzone.core.errors import ConfigError
-    from workzone.subnet.card import ModelCard
+    from workzone.subnet.publishing.card import ModelCard
 
     now = int(time.time())
     if submitted is not None and submitted > now:
@@ -210,7 +213,7 @@ def _token(path: Path | None, notes: list[str]) -> str:
     A remark on the file is added to `notes`.
     """
     from workzone.core.errors import ConfigError
-    from workzone.subnet.hub import check_token
+    from workzone.subnet.publishing.hub import check_token
 
     if path is None:
         value = os.environ.get("HF_TOKEN", "")

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
+from workzone.cli.chain_options import Netuid, Network
 from workzone.cli.console import ExitCode, emit_json, out
 from workzone.cli.miner import netuid_of
 
-Network = Annotated[str, typer.Option(help="finney, test, or a node's address (wss://…).")]
-Netuid = Annotated[int | None, typer.Option(min=1, help="By default 72 on finney, 323 on test.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
 
@@ -21,8 +20,8 @@ def state(network: Network = "finney", netuid: Netuid = None, as_json: AsJson = 
 
     Exits with 3 where all is burnt, or the chain does not say.
     """
-    from workzone.serving.axon.bittensor_chain import BittensorChain
-    from workzone.serving.axon.survey import survey
+    from workzone.serving.axon.chain.bittensor_chain import BittensorChain
+    from workzone.serving.axon.chain.survey import survey
     from workzone.subnet.profiles import in_force
 
     number = netuid_of(network, netuid)

@@ -123,6 +123,11 @@ def _print_windows(found: SubnetScore) -> None:
         values = (*(value for _, value in reward.window_quantiles), reward.warm_up)
         table.add_row(name, *map(_number, values))
     out.print(table)
+    if found.plain.score_after is not None:
+        out.print(
+            "A validator's score is a moving average of what it paid: a new hotkey's is at nine tenths of the reward "
+            f"after {found.plain.score_after} of its challenges."
+        )
 
 
 def _print_confidences(rewards: Sequence[Reward]) -> None:

@@ -24,9 +24,9 @@ from workzone.export.transformers_model import (
     find_class,
 )
 from workzone.models.backbone_table import BACKBONES
-from workzone.subnet.card import CARD_NAME, ModelCard
-from workzone.subnet.hub import RepoFile
-from workzone.subnet.readme import (
+from workzone.subnet.publishing.card import CARD_NAME, ModelCard
+from workzone.subnet.publishing.hub import RepoFile
+from workzone.subnet.publishing.readme import (
     PROCESSOR_NAME,
     README_NAME,
     Measure,

@@ -6,7 +6,6 @@ or how a threshold is chosen.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,9 @@ from workzone.core.observer import Observer
 from workzone.data.ordered import ordered_map
 from workzone.engine.predictor import Predictor
 from workzone.policy.calibrators import Calibrator
-from workzone.subnet.answers import Logits
+from workzone.subnet.answers import Logits, ask_logits
 from workzone.subnet.profiles import Profile
-from workzone.subnet.replay import Deck, Sent, replay
+from workzone.subnet.replay import Deck, replay
 
 DEFAULT_CHALLENGES = 4000
 REPORT_STREAM, FIT_STREAM = 0, 1
@@ -74,30 +73,23 @@ def ask_in_batches(
         DataError: A picture cannot be read.
         InferenceError: The model gave no finite logit.
     """
-    rng = np.random.default_rng([settings.seed, stream])
-    sent = replay(deck, rng, settings.challenges)  # who reads the reward is told there what is missing
-    rows: list[Sent] = []
     known: dict[bytes, float] = {}
 
-    def score(jpegs: Sequence[bytes]) -> list[float]:
+    def score_batch(jpegs: Sequence[bytes]) -> list[float]:
         keys = [hashlib.sha256(jpeg).digest() for jpeg in jpegs]
         new = {key: jpeg for key, jpeg in zip(keys, jpegs, strict=True) if key not in known}
         if new:
             known.update(zip(new, predictor.score(list(new.values()))[0].tolist(), strict=True))
         return [known[key] for key in keys]
 
-    def batches() -> Iterator[list[bytes]]:
-        while part := list(islice(sent, 2 * predictor.max_batch)):
-            rows.extend(dataclasses.replace(one, jpeg=b"") for one in part)
-            yield [one.jpeg for one in part]
+    def score(jpegs: Iterator[bytes]) -> Iterator[float]:
+        batches = iter(lambda: list(islice(jpegs, 2 * predictor.max_batch)), [])
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="challenges") as executor:
+            for logits in ordered_map(executor, score_batch, batches, in_flight=2):
+                yield from logits
 
-    logits: list[float] = []
-    observer.progress(task, 0, settings.challenges)
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="challenges") as executor:
-        for scored in ordered_map(executor, score, batches(), in_flight=2):
-            logits.extend(scored)
-            observer.progress(task, len(logits), settings.challenges)
-    return _as_logits(rows, logits)
+    sent = replay(deck, np.random.default_rng([settings.seed, stream]), settings.challenges)
+    return ask_logits(score, sent, total=settings.challenges, observer=observer, task=task)
 
 
 def logit_at_half(calibrator: Calibrator) -> float:
@@ -118,14 +110,3 @@ def logit_at_half(calibrator: Calibrator) -> float:
     while low < (middle := low + (high - low) / 2) < high:
         low, high = (middle, high) if below(middle) else (low, middle)
     return low
-
-
-def _as_logits(rows: Sequence[Sent], logits: Sequence[float]) -> Logits:
-    return Logits(
-        labels=np.array([one.label for one in rows], dtype=np.int8),
-        sources=np.array([one.source.value for one in rows], dtype=np.str_),
-        levels=np.array([one.level for one in rows], dtype=np.int8),
-        groups=np.array([one.group for one in rows], dtype=np.str_),
-        pictures=np.array([one.picture for one in rows], dtype=np.str_),
-        logits=np.array(logits, dtype=np.float64),
-    )

@@ -42,7 +42,7 @@ class PointFit:
     moved: bool
     """False: cross-fitting saw no gain, so the threshold is where the plain probability is one half."""
     in_sample_reward: float
-    """Of the best threshold: too good, by the choice."""
+    """Of the fitted threshold, on what it was fitted on: rather too good, by the choice."""
     cross_fitted_reward: float
     cross_fitted_gain: float
     """Against plain answers; each group decided by a threshold that was fitted without it."""

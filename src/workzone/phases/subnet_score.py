@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from workzone.bundle.manifest import OperatingPoint
+from workzone.core.errors import DataError
 from workzone.core.observer import Observer
 from workzone.data.dataset import DataSet
 from workzone.engine.predictor import Predictor
@@ -31,7 +32,7 @@ from workzone.phases.subnet_asking import (
 from workzone.phases.subnet_pictures import LeftOut, PictureCounts, open_select, open_unseen
 from workzone.phases.subnet_point import PointFit, fit_operating_point
 from workzone.subnet.answers import Answers, Logits, answer_weights
-from workzone.subnet.operating_point import FittedThreshold, judge
+from workzone.subnet.operating_point import judge
 from workzone.subnet.profiles import Profile
 from workzone.subnet.replay import Deck
 from workzone.subnet.simulator import Reward, expected_reward, reward_by_confidence
@@ -123,8 +124,10 @@ def score_on_subnet(
     run = f"subnet score {bundle.digest[:16]} {profile.name}"
     opened = open_unseen(bundle, dataset, run=run, ledger=ledger, observer=observer)
     deck = Deck.of(opened.pictures, profile)
-    logits = ask_in_batches(predictor, deck, settings, REPORT_STREAM, observer, "challenges")
     point, no_map = _point(predictor, dataset, profile, settings, ledger, observer)
+    if no_map is not None:
+        observer.note(f"No map to 0.5: {no_map}")  # before minutes of asking
+    logits = ask_in_batches(predictor, deck, settings, REPORT_STREAM, observer, "challenges")
     observer.progress(_TASK, 0, 3)
     plain = _reward(Answers(*logits.columns, bundle.calibrator.apply(logits.logits)), profile, settings)
     observer.progress(_TASK, 1, 3)
@@ -156,6 +159,8 @@ class _Point:
     origin: Origin
     threshold: float
     fit: PointFit | None
+    fitted_on: frozenset[str]
+    """Groups; none of them is known for the bundle's own point, and none of its `select` is among the unseen."""
 
 
 def _point(
@@ -170,13 +175,18 @@ def _point(
     bundle = predictor.bundle
     sealed = bundle.manifest.operating_point
     if sealed is not None and sealed.profile == profile.name:
-        return _Point(Origin.BUNDLE, sealed.threshold, None), None
+        return _Point(Origin.BUNDLE, sealed.threshold, None, frozenset()), None
     run = f"subnet score {bundle.digest[:16]} {profile.name}"
     found = open_select(bundle, dataset, run=run, ledger=ledger)
     if found.too_few is not None:
         return None, f"{found.too_few} {_other_point(sealed, profile.name)}"
-    fit = fit_operating_point(predictor, found, profile, settings=settings, observer=observer)
-    return _Point(Origin.SELECT, fit.threshold, fit), None
+    try:
+        fit = fit_operating_point(predictor, found, profile, settings=settings, observer=observer)
+    except DataError as error:
+        # What is wrong with `select` says nothing against a score of plain answers on other pictures.
+        return None, f"No point can be fitted on `select`: {error} {_other_point(sealed, profile.name)}"
+    groups = frozenset(picture.group for picture in found.pictures)
+    return _Point(Origin.SELECT, fit.threshold, fit, groups), None
 
 
 def _other_point(point: OperatingPoint | None, wanted: str) -> str:
@@ -192,14 +202,13 @@ def _mapped(
 
     The gain is a paired one: both are decided on the same challenges.
     """
-    baseline = logit_at_half(predictor.bundle.calibrator)
-    # Fitted on none of these groups: they hold no picture of `select`.
-    known = FittedThreshold(point.threshold, np.nan, np.nan, np.nan, baseline, frozenset(), 0)
     judged = judge(
-        known,
+        point.threshold,
         logits.logits,
         logits.labels,
         logits.groups,
+        fitted_on=point.fitted_on,
+        baseline=logit_at_half(predictor.bundle.calibrator),
         weights=answer_weights(logits, profile),
         n_resamples=settings.n_resamples,
         seed=settings.seed,

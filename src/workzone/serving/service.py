@@ -249,11 +249,28 @@ class Service:
 
     async def _in_thread(self, write: Callable[[], None]) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, write)
+            await _to_its_end(asyncio.get_running_loop().run_in_executor(self._thread, write))
         except JournalError as error:
             self._observer.journal_failed()
             _LOG.critical("journal_failed: %s", error)
             raise
+
+
+async def _to_its_end(work: asyncio.Future[None]) -> None:
+    """Wait for work in a thread also when told to stop, and stop then; an error of its goes before that.
+
+    Until it ends it holds the pictures in memory, though its future could be cancelled; whoever bounds memory by
+    requests in flight, on a disk that hangs, relies on this one being in flight until then.
+    """
+    stopped: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError as error:
+            stopped = error
+    work.result()
+    if stopped is not None:
+        raise stopped
 
 
 async def _hash(picture: bytes) -> str:

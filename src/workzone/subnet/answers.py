@@ -7,8 +7,9 @@ probability of a confident model is 0 or 1 in floating point and tells no more w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -74,15 +75,13 @@ class Answers(Asked):
 
 @dataclass(frozen=True, slots=True)
 class Logits(Asked):
-    """What the model said before any operating point: `logits` float64 [N], nan where it said nothing."""
+    """What the model said before any operating point: `logits` float64 [N]."""
 
     logits: F64
 
     def at(self, threshold: float) -> Answers:
         """Return the answers of a miner whose operating point is at this logit."""
-        silent = np.isnan(self.logits)
-        probs = map_to_half(np.where(silent, threshold, self.logits), threshold)
-        return Answers(*self.columns, np.where(silent, NO_ANSWER, probs))
+        return Answers(*self.columns, map_to_half(self.logits, threshold))
 
 
 def ask(
@@ -104,7 +103,7 @@ def ask(
     Raises:
         DataError: There was no challenge.
     """
-    rows, probs = _put(predict, sent, total, observer)
+    rows, probs = _put(partial(map, predict), sent, total, observer, TASK)
     silent = ~((probs >= 0) & (probs <= 1))
     if silent.any() and observer is not None:
         observer.note(f"{int(silent.sum())} of {len(probs)} challenges were not answered by a probability.")
@@ -112,24 +111,27 @@ def ask(
 
 
 def ask_logits(
-    score: Callable[[bytes], float],
+    score: Callable[[Iterator[bytes]], Iterable[float]],
     sent: Iterable[Sent],
     *,
     total: int | None = None,
     observer: Observer | None = None,
+    task: str = TASK,
 ) -> Logits:
     """Put challenges to a model and keep its raw output, so that operating points are compared without asking again.
 
     Args:
-        score: Gets the bytes of a JPEG, returns the model's logit; nan where it has no answer.
+        score: Gets the bytes of the JPEGs as they come, and gives the model's logit of each in the same order, maybe
+            some challenges later: so a model can be asked in batches while the next challenges are made.
         sent: The challenges.
         total: How many there are, for the observer.
         observer: Is told the progress.
+        task: What the observer knows this by.
 
     Raises:
-        DataError: There was no challenge.
+        DataError: There was no challenge, or not one logit for each.
     """
-    rows, logits = _put(score, sent, total, observer)
+    rows, logits = _put(score, sent, total, observer, task)
     return Logits(*rows.columns, logits)
 
 
@@ -157,13 +159,24 @@ def answer_weights(asked: Asked, profile: Profile) -> F64:
 
 
 def _put(
-    model: Callable[[bytes], float], sent: Iterable[Sent], total: int | None, observer: Observer | None
+    model: Callable[[Iterator[bytes]], Iterable[float]],
+    sent: Iterable[Sent],
+    total: int | None,
+    observer: Observer | None,
+    task: str,
 ) -> tuple[Asked, F64]:
     seen: list[tuple[int, str, int, str, str]] = []
-    values: list[float] = []
-    for one in track(sent, observer or NullObserver(), TASK, total):
-        seen.append((one.label, one.source.value, one.level, one.group, one.picture))
-        values.append(float(model(one.jpeg)))
+
+    def jpegs() -> Iterator[bytes]:
+        for one in sent:
+            seen.append((one.label, one.source.value, one.level, one.group, one.picture))
+            yield one.jpeg
+
+    values = [float(value) for value in track(model(jpegs()), observer or NullObserver(), task, total)]
+    if len(values) != len(seen):
+        raise DataError(
+            f"The model gave {len(values)} numbers for {len(seen)} challenges; expected one of each."
+        )
     labels, sources, levels, groups, pictures = zip(*seen, strict=True) if seen else ((),) * 5
     asked = Asked(
         labels=np.array(labels, dtype=np.int8),

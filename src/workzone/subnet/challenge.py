@@ -1,9 +1,10 @@
-"""From a picture to the challenge that a validator would send of it, and to and from the wire's text.
+"""From a picture to the challenge that a validator would send of it.
 
-Knows the profile's transforms, to the grey level; does not know where pictures come from or what is asked (see
-`replay`). A reader would question the cutting off after resizing: the validators' code keeps colours as fractions of
-1, so the way back to 8 bits cuts off where Pillow would round, half a grey level darker on average. Flips are
-declared there too, but never happen, and the declared bilinear rotation is one by nearest neighbours; both are so here.
+Knows the profile's transforms, to the grey level; does not know where pictures come from, what is asked (see `replay`)
+or how it travels (see `wire`). A reader would question the cutting off after resizing: the validators' code keeps
+colours as fractions of 1, so the way back to 8 bits cuts off where Pillow would round, half a grey level darker on
+average. Flips are declared there too, but never happen, and the declared bilinear rotation is one by nearest
+neighbours; both are so here.
 
 Where the validators' own result hangs on the last bit of a float, a value may differ by one grey level: in areas of
 one colour after a random crop, in half a percent of the values where chroma is scaled. Of the pixels that are turned,
@@ -12,8 +13,6 @@ about one in twenty thousand is its neighbour.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 from dataclasses import dataclass
 
@@ -108,35 +107,6 @@ def distort(image_rgb_u8: U8, distortion: Distortion, strength: int, rng: np.ran
             return degrade.add_noise(image_rgb_u8, parameter, rng, studio_range=True)
         case Distortion.BLUR:
             return degrade.blur(image_rgb_u8, int(parameter))
-
-
-def to_wire(jpeg: bytes) -> str:
-    """Return the text that travels: base64."""
-    return base64.b64encode(jpeg).decode("ascii")
-
-
-def from_wire(text: str, max_bytes: int) -> bytes:
-    """Return the picture's bytes from the text that travelled.
-
-    Args:
-        text: Base64, without line breaks.
-        max_bytes: More than this is refused before it is decoded.
-
-    Raises:
-        DataError: The text is empty, too long or no base64.
-    """
-    if not text:
-        raise DataError("The request holds no picture: its text is empty; expected a JPEG in base64.")
-    longest = 4 * -(-max_bytes // 3)
-    if len(text) > longest:
-        raise DataError(f"The picture's text has {len(text):,} characters; {longest:,} are allowed.")
-    try:
-        found = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise DataError(f"The picture's text is no base64: {error}.") from error
-    if len(found) > max_bytes:
-        raise DataError(f"The picture has {len(found):,} bytes; {max_bytes:,} are allowed.")
-    return found
 
 
 def _framed(image: U8, framing: Framing, size_px: int | None, rng: np.random.Generator) -> U8:

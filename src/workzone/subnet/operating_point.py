@@ -2,9 +2,13 @@
 
 Validators decide at 0.5 and pay nothing for calibration, so a model whose best logit is elsewhere must move it there.
 Knows logits, labels and groups of a replay; does not know pictures or bundles. What a reader would question: the point
-is fitted by the expected reward in the long run, not by MCC, and it is never judged on the groups it was fitted on.
-`FittedThreshold` remembers them, and `judge` refuses them. The gain that comes with it is cross-fitted: each
-group is decided by a threshold fitted without it.
+is fitted by the expected reward in the long run, not by MCC, and it is not the best threshold in sample. The reward is
+flat about its best, where chance decides which threshold comes out on top; so all whose reward is within one standard
+error of the best count as equally good, as in the rule of Breiman, Friedman, Olshen and Stone ("Classification and
+regression trees", 1984, section 3.4.3), and their middle is taken.
+
+The point is never judged on the groups it was fitted on: `judge` refuses them. The gain that comes with it is
+cross-fitted: each group is decided by a threshold fitted without it.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _JUST_ABOVE_HALF = math.nextafter(0.5, 1.0)
+_ONE_STANDARD_ERROR = math.erf(math.sqrt(0.5))  # of a Gaussian, the share within one
+_FOLDS = 5  # of the cross-fitting; fewer where a label has fewer groups
+_RESAMPLES = 200  # a standard error is known to a twentieth by them
+_EQUAL = 1e-12  # rewards that differ by rounding only
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class FittedThreshold:
 
     threshold: float
     in_sample_reward: float
-    """On the rows it was fitted on: too good, by the choice."""
+    """On the rows it was fitted on: rather too good, by the choice."""
     cross_fitted_reward: float
     """Each group decided by a threshold fitted on the other folds: what to expect of the procedure."""
     cross_fitted_gain: float
@@ -41,7 +49,6 @@ class FittedThreshold:
     baseline: float
     groups: frozenset[str]
     """What it was fitted on, and cannot be judged on."""
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,52 +96,52 @@ def fit_threshold(
     groups: ArrayLike,
     *,
     weights: ArrayLike | None = None,
-    n_folds: int = 5,
     baseline: float = 0.0,
     seed: int = 0,
 ) -> FittedThreshold:
     """Fit the logit above which calling road work earns most, labels being asked equally often.
 
-    The threshold is the middle of the best gap between two neighbouring logits, of equally good ones the widest.
+    Thresholds lie midway between two neighbouring logits. Of those that earn within one standard error (over resampled
+    groups) of the most, it is the one nearest to the middle of their range.
 
     Args:
         logits: [N], of challenges under one profile.
         labels: [N] of 0 and 1.
         groups: [N], the sequence or place of each picture.
         weights: [N], how much each row stands for among its label's (`answers.answer_weights`); None: equally.
-        n_folds: Folds of the cross-fitting, at least 2; fewer where a label has fewer groups.
         baseline: The logit that the gain is against; 0: a probability of one half.
-        seed: Of the folds.
+        seed: Of the folds of the cross-fitting, and of the resamples.
 
     Raises:
         DataError: Lengths differ, a value is not finite, all logits are equal, or a label has fewer than
             two groups.
     """
     rows = _Rows.of(logits, labels, groups, weights)
-    threshold, reward = _best(rows)
-    folds = _folds(rows, n_folds, seed)
+    threshold = _best(rows, seed)
+    folds = _folds(rows, seed)
     called = np.zeros(len(rows.logits), dtype=bool)
     for fold in np.unique(folds):
         held_out = folds == fold
-        called[held_out] = rows.logits[held_out] > _best(rows.take(~held_out))[0]
+        called[held_out] = rows.logits[held_out] > _best(rows.take(~held_out), seed)
     cross_fitted = _reward(rows, called)
     return FittedThreshold(
         threshold=threshold,
-        in_sample_reward=reward,
+        in_sample_reward=_reward(rows, rows.logits > threshold),
         cross_fitted_reward=cross_fitted,
         cross_fitted_gain=cross_fitted - _reward(rows, rows.logits > baseline),
         baseline=baseline,
         groups=frozenset(rows.groups.tolist()),
-        n=len(rows.logits),
     )
 
 
 def judge(
-    fitted: FittedThreshold,
+    threshold: float,
     logits: ArrayLike,
     labels: ArrayLike,
     groups: ArrayLike,
     *,
+    fitted_on: frozenset[str],
+    baseline: float = 0.0,
     weights: ArrayLike | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
@@ -143,10 +150,12 @@ def judge(
     """Return what a fitted threshold earns on other groups, and how much more than its baseline.
 
     Args:
-        fitted: Of `fit_threshold`.
+        threshold: Of `fit_threshold`.
         logits: [N], as there.
         labels: [N], as there.
         groups: [N]; none of those it was fitted on.
+        fitted_on: Those.
+        baseline: As there.
         weights: [N], as there.
         n_resamples: Of groups.
         confidence: Of the intervals.
@@ -156,30 +165,18 @@ def judge(
         DataError: It was fitted on one of these groups, or as `fit_threshold`.
     """
     rows = _Rows.of(logits, labels, groups, weights)
-    seen = sorted(fitted.groups & set(rows.groups.tolist()))
+    seen = sorted(fitted_on & set(rows.groups.tolist()))
     if seen:
         raise DataError(
             f"The threshold was fitted on {len(seen)} of these groups, '{seen[0]}' among them; what it earns "
             "there says nothing. Judge it on groups that were not used for fitting."
         )
-    columns = np.stack(
-        [
-            rows.weights * (rows.positive == label) * counted
-            for counted in (1.0, rows.logits > fitted.threshold, rows.logits > fitted.baseline)
-            for label in (True, False)
-        ],
-        axis=1,
-    )
 
     def rewards(totals: F64) -> F64:
-        all_of, none_of = np.where(totals[:, :2] > 0, totals[:, :2], np.nan).T
-        # Weights add up to 1 only within rounding, and a share may not pass 1.
-        at, before = (
-            steady_reward(np.minimum(totals[:, i] / all_of, 1), np.minimum(totals[:, i + 1] / none_of, 1))
-            for i in (2, 4)
-        )
+        at, before = _rewards(totals)
         return np.stack([at, before, at - before], axis=1)
 
+    columns = _columns(rows, threshold, baseline)
     return Judged(*bootstrap_totals(rows.groups, columns, rewards, n_resamples, confidence, seed))
 
 
@@ -210,8 +207,20 @@ class _Rows:
         return _Rows(self.logits[rows], self.positive[rows], self.groups[rows], self.weights[rows])
 
 
-def _best(rows: _Rows) -> tuple[float, float]:
-    """The best threshold and its reward.
+def _best(rows: _Rows, seed: int) -> float:
+    """The threshold in the middle of the best; see `fit_threshold`."""
+    values, gaps, rewards = _candidates(rows)
+    top = int(gaps[np.argmax(rewards)])
+    error = _standard_error(rows, _between(values[top], values[top + 1]), seed)
+    good = gaps[rewards >= rewards.max() - max(error, _EQUAL)]
+    middle = _between(values[good[0]], values[good[-1] + 1])
+    away = np.maximum(values[good] - middle, middle - values[good + 1])  # below 0: the middle is in this gap
+    chosen = int(good[np.argmin(away)])
+    return _between(values[chosen], values[chosen + 1])
+
+
+def _candidates(rows: _Rows) -> tuple[F64, NDArray[np.intp], F64]:
+    """Different logits, sorted; after which of them a threshold is worth a try; and what it earns there.
 
     Only gaps with none just below and road work just above are tried: across any other, a neighbour calls no more of
     one label and no less of the other, and the reward rises with recall and falls with false alarms.
@@ -232,13 +241,46 @@ def _best(rows: _Rows) -> tuple[float, float]:
     if not len(gaps):
         gaps = np.arange(len(values) - 1)  # all road work lies below all none
     below = [np.cumsum(weights)[gaps] / weights.sum() for weights in at]
-    rewards = steady_reward(*(np.clip(1 - share, 0, 1) for share in below))
-    equally_good = gaps[rewards >= rewards.max() - 1e-12]
-    best = int(equally_good[np.argmax((values[1:] - values[:-1])[equally_good])])
-    middle = float(values[best] + (values[best + 1] - values[best]) / 2)
-    if not values[best] <= middle < values[best + 1]:
-        middle = float(values[best])  # neighbouring numbers, or a gap too wide for a difference
-    return middle, float(rewards.max())
+    return values, gaps, steady_reward(*(np.clip(1 - share, 0, 1) for share in below))
+
+
+def _between(low: float, high: float) -> float:
+    """Midway between two numbers: not below the lower one, and below the higher one."""
+    middle = float(low / 2 + high / 2)  # their difference may be too wide for a number
+    return middle if low <= middle < high else float(low)
+
+
+def _standard_error(rows: _Rows, threshold: float, seed: int) -> float:
+    """Of the reward at a threshold, over resampled groups; 0 where they tell none."""
+    (found,) = bootstrap_totals(
+        rows.groups,
+        _columns(rows, threshold),
+        lambda totals: _rewards(totals)[0][:, None],
+        _RESAMPLES,
+        _ONE_STANDARD_ERROR,
+        seed,
+    )
+    return 0.0 if math.isnan(found.low) else (found.high - found.low) / 2
+
+
+def _columns(rows: _Rows, *thresholds: float) -> F64:
+    """[N, 2 + 2 T], whose totals are the weights of road work and of none: all, then those above each threshold."""
+    return np.stack(
+        [
+            rows.weights * (rows.positive == label) * counted
+            for counted in (1.0, *(rows.logits > threshold for threshold in thresholds))
+            for label in (True, False)
+        ],
+        axis=1,
+    )
+
+
+def _rewards(totals: F64) -> list[F64]:
+    """What is earned at each threshold, [R] of totals [R, 2 + 2 T] of `_columns`; nan where a label is missing."""
+    of = np.where(totals[:, :2] > 0, totals[:, :2], np.nan)
+    # Weights add up to 1 only within rounding, and a share may not pass 1.
+    shares = (np.minimum(totals[:, i : i + 2] / of, 1.0) for i in range(2, totals.shape[1], 2))
+    return [steady_reward(above[:, 0], above[:, 1]) for above in shares]
 
 
 def _reward(rows: _Rows, called: Flags) -> float:
@@ -249,10 +291,8 @@ def _reward(rows: _Rows, called: Flags) -> float:
     return float(steady_reward(rates[:1], rates[1:])[0])
 
 
-def _folds(rows: _Rows, n_folds: int, seed: int) -> NDArray[np.intp]:
+def _folds(rows: _Rows, seed: int) -> NDArray[np.intp]:
     """Fold of each row: groups are dealt in a drawn order, those with road work first."""
-    if n_folds < 2:
-        raise DataError(f"{n_folds} folds leave nothing out; expected at least 2.")
     weighty = rows.weights > 0
     names, member = np.unique(rows.groups, return_inverse=True)
     holds = [
@@ -268,5 +308,5 @@ def _folds(rows: _Rows, n_folds: int, seed: int) -> NDArray[np.intp]:
     # Those with both labels first, then those with one: each fold gets its part of each kind.
     dealt = drawn[np.argsort(-(2 * holds[0][drawn] + holds[1][drawn]), kind="stable")]
     fold = np.empty(len(names), dtype=np.intp)
-    fold[dealt] = np.arange(len(names)) % min(n_folds, fewest)
+    fold[dealt] = np.arange(len(names)) % min(_FOLDS, fewest)
     return fold[member]

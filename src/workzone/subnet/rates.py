@@ -21,7 +21,7 @@ from workzone.subnet.replay import LABELS
 F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-Place = tuple[int, Source, int]
+Cell = tuple[int, Source, int]
 """A label, a source and a level."""
 
 
@@ -41,11 +41,11 @@ class Rates:
 class RateTable:
     """Answers as columns of counts."""
 
-    places: tuple[Place, ...]
+    cells: tuple[Cell, ...]
     shares: F64
-    """[K], how often each place is drawn given its label, if all are there."""
+    """[K], how often each cell is drawn given its label, if all are there."""
     columns: F64
-    """[N, 3 K]: rows of each place; answered ones; ones called road work."""
+    """[N, 3 K]: rows of each cell; answered ones; ones called road work."""
 
     @classmethod
     def of(cls, answers: Answers, profile: Profile, abstain_below: float = 0.0) -> RateTable:
@@ -53,18 +53,18 @@ class RateTable:
         answered = answers.probs != NO_ANSWER
         answered &= np.maximum(answers.probs, 1 - answers.probs) >= abstain_below
         called = answered & (np.round(answers.probs) == 1)
-        places = tuple(product(LABELS, profile.sources, (level.number for level in profile.levels)))
+        cells = tuple(product(LABELS, profile.sources, (level.number for level in profile.levels)))
         chances = {level.number: level.probability for level in profile.levels}
         members = np.stack(
             [
                 (answers.labels == label) & (answers.sources == source.value) & (answers.levels == level)
-                for label, source, level in places
+                for label, source, level in cells
             ],
             axis=1,
         )
         counted = [members, members & answered[:, None], members & called[:, None]]
-        shares = [profile.sources[source] * chances[level] for _, source, level in places]
-        return cls(places, np.array(shares), np.hstack(counted).astype(np.float64))
+        shares = [profile.sources[source] * chances[level] for _, source, level in cells]
+        return cls(cells, np.array(shares), np.hstack(counted).astype(np.float64))
 
     @property
     def totals(self) -> F64:
@@ -81,22 +81,22 @@ class RateTable:
     def missing(self) -> tuple[tuple[int, Source], ...]:
         """Labels and sources of the profile that nothing was asked of."""
         asked = np.split(self.totals, 3, axis=1)[0][0] > 0
-        there = {place[:2] for place, is_there in zip(self.places, asked, strict=True) if is_there}
-        return tuple(dict.fromkeys(place[:2] for place in self.places if place[:2] not in there))
+        there = {cell[:2] for cell, is_there in zip(self.cells, asked, strict=True) if is_there}
+        return tuple(dict.fromkeys(cell[:2] for cell in self.cells if cell[:2] not in there))
 
     def where(self, source: Source | None = None, level: int | None = None) -> Flags:
-        """Return which places are of a source, a level, or anything: bool [K]."""
+        """Return which cells are of a source, a level, or anything: bool [K]."""
         return np.array(
-            [source in (None, place[1]) and level in (None, place[2]) for place in self.places],
+            [source in (None, cell[1]) and level in (None, cell[2]) for cell in self.cells],
             dtype=np.bool_,
         )
 
     def rows(self, chosen: Flags) -> Flags:
-        """Return which rows are of the chosen places: bool [N]."""
-        return np.asarray(self.columns[:, : len(self.places)][:, chosen].any(axis=1))
+        """Return which rows are of the chosen cells: bool [N]."""
+        return np.asarray(self.columns[:, : len(self.cells)][:, chosen].any(axis=1))
 
     def rates(self, chosen: Flags, totals: F64) -> Rates:
-        """Return the rates of the chosen places.
+        """Return the rates of the chosen cells.
 
         Args:
             chosen: bool [K].
@@ -116,7 +116,7 @@ class RateTable:
 
     def _of_label(self, label: int, chosen: Flags, totals: F64) -> tuple[F64, F64]:
         """Shares [R] of a label's challenges that are answered, and called road work; nan without any."""
-        of_label = chosen & np.array([place[0] == label for place in self.places])
+        of_label = chosen & np.array([cell[0] == label for cell in self.cells])
         n, answered, called = (part[:, of_label] for part in np.split(totals, 3, axis=1))
         weights = np.where(n > 0, self.shares[of_label], 0.0)
         whole = weights.sum(axis=1, keepdims=True)

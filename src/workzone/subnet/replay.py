@@ -19,11 +19,11 @@ from types import MappingProxyType
 import numpy as np
 
 from workzone.core.errors import ConfigError, DataError
-from workzone.core.observer import Observer
 from workzone.imaging.decode import decode_image
 from workzone.imaging.geometry import U8
-from workzone.subnet.challenge import from_wire, make_challenge, to_wire
+from workzone.subnet.challenge import make_challenge
 from workzone.subnet.profiles import Profile, Source
+from workzone.subnet.wire import from_wire, to_wire
 
 MAX_CHALLENGE_BYTES = 64 * 2**20
 """No challenge made here is larger; a bound for the way back from the wire."""
@@ -90,12 +90,12 @@ class Deck:
         given = tuple(pictures)
         known = [one for one in given if one.source in profile.sources]
         usable = tuple(one for one in known if one.obeys_label_rule)
-        places = list(product(LABELS, profile.sources))
+        kinds = list(product(LABELS, profile.sources))
         cells = {
             (label, source): tuple(
                 index for index, one in enumerate(usable) if one.label == label and one.source is source
             )
-            for label, source in places
+            for label, source in kinds
         }
         for label in LABELS:
             if not any(cells[label, source] for source in profile.sources):
@@ -107,7 +107,7 @@ class Deck:
             profile=profile,
             pictures=usable,
             cells=MappingProxyType(cells),
-            missing=tuple(place for place in places if not cells[place]),
+            missing=tuple(kind for kind in kinds if not cells[kind]),
             against_label_rule=len(known) - len(usable),
             of_other_sources=len(given) - len(known),
         )
@@ -131,45 +131,31 @@ class Sent:
     jpeg: bytes
 
 
-def replay(
-    deck: Deck,
-    rng: np.random.Generator,
-    n: int,
-    *,
-    level: int | None = None,
-    observer: Observer | None = None,
-) -> Iterator[Sent]:
+def replay(deck: Deck, rng: np.random.Generator, n: int) -> Iterator[Sent]:
     """Yield `n` challenges of a deck, made one at a time.
 
     Args:
         deck: What can be sent.
         rng: Draws everything.
         n: How many, at least 1.
-        level: All of this level; None: by the profile's probabilities.
-        observer: Is told which sources are missing.
 
     Raises:
-        ConfigError: `n` is below 1, or the profile has no such level.
+        ConfigError: `n` is below 1.
         DataError: A picture cannot be decoded; the message names it.
     """
     if n < 1:
         raise ConfigError(f"{n} challenges are none; expected at least 1.")
-    if level is not None:
-        deck.profile.level(level)
-    if deck.missing and observer is not None:
-        lacking = ", ".join(f"{source.value} with label {label}" for label, source in deck.missing)
-        observer.note(f"Profile '{deck.profile.name}' also sends what the data lack: {lacking}.")
-    return _challenges(deck, rng, n, level)
+    return _challenges(deck, rng, n)
 
 
-def _challenges(deck: Deck, rng: np.random.Generator, n: int, level: int | None) -> Iterator[Sent]:
-    shuffled = {place: _endless(cell, rng) for place, cell in deck.cells.items() if cell}
+def _challenges(deck: Deck, rng: np.random.Generator, n: int) -> Iterator[Sent]:
+    shuffled = {kind: _endless(cell, rng) for kind, cell in deck.cells.items() if cell}
     for start in range(0, n, 2):
         for label in rng.permutation(LABELS)[: n - start].tolist():
             shares = deck.shares(label)
             source = list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
             picture = deck.pictures[next(shuffled[label, source])]
-            made = make_challenge(_decoded(picture), deck.profile, rng, level=level)
+            made = make_challenge(_decoded(picture), deck.profile, rng)
             travelled = from_wire(to_wire(made.jpeg), MAX_CHALLENGE_BYTES)
             yield Sent(label, source, made.level, picture.group, picture.name, travelled)
 

@@ -55,46 +55,35 @@ def step_rewards(predictions: ArrayLike, labels: ArrayLike) -> F64:
     Raises:
         DataError: Shapes differ or a label is neither 0 nor 1.
     """
-    steps = _Steps(predictions, labels)
-    level = 0.5 * steps.mcc(MCC_WINDOW) + 0.5 * steps.accuracy(ACCURACY_WINDOW)
-    rewards: F64 = np.where(steps.valid, level, 0.0) ** REWARD_EXPONENT
+    windows = Windows(predictions, labels)
+    level = 0.5 * windows.mcc() + 0.5 * windows.accuracy()
+    rewards: F64 = np.where(windows.valid, level, 0.0) ** REWARD_EXPONENT
     return rewards
 
 
-def window_mcc(predictions: ArrayLike, labels: ArrayLike, window: int = MCC_WINDOW) -> F64:
-    """Return Matthews' correlation of the last answers after each step, at least 0; see `step_rewards`.
-
-    It is 0 unless both labels and both decisions occur among them.
-    """
-    return _Steps(predictions, labels).mcc(window)
-
-
-def window_accuracy(predictions: ArrayLike, labels: ArrayLike, window: int = ACCURACY_WINDOW) -> F64:
-    """Return the share of right decisions among the last answers after each step; 0 where there are none."""
-    return _Steps(predictions, labels).accuracy(window)
-
-
-def score_ema(rewards: ArrayLike, alpha: float = SCORE_ALPHA, start: float = 0.0) -> F64:
-    """Return a validator's score after each reward: alpha x reward + (1 - alpha) x the score before.
+def score_ema(rewards: ArrayLike) -> F64:
+    """Return a new hotkey's score with a validator after each of its rewards: their moving average, begun at 0.
 
     Args:
-        rewards: [..., T]; nan counts as 0, as validators have it.
-        alpha: In (0, 1].
-        start: The score before the first reward; 0 for a new hotkey.
+        rewards: [..., T]; leading axes are hotkeys of their own.
+
+    >>> score_ema([1.0, 1.0, 0.0]).round(4).tolist()
+    [0.05, 0.0975, 0.0926]
     """
-    if not 0 < alpha <= 1:
-        raise DataError(f"The weight of a reward is {alpha}; expected more than 0 and at most 1.")
-    paid = np.nan_to_num(np.asarray(rewards, dtype=np.float64), nan=0.0)
+    paid = np.asarray(rewards, dtype=np.float64)
     scores = np.empty_like(paid)
-    score = np.full(paid.shape[:-1], float(start))
+    score = np.zeros(paid.shape[:-1])
     for step in range(paid.shape[-1]):
-        score = alpha * paid[..., step] + (1 - alpha) * score
+        score = SCORE_ALPHA * paid[..., step] + (1 - SCORE_ALPHA) * score
         scores[..., step] = score
     return scores
 
 
-class _Steps:
-    """Answers as cumulative counts of what the windows need."""
+class Windows:
+    """The last answers after each step, as cumulative counts of what is taken of them.
+
+    Arguments and errors are those of `step_rewards`.
+    """
 
     def __init__(self, predictions: ArrayLike, labels: ArrayLike) -> None:
         values = np.atleast_1d(np.asarray(predictions, dtype=np.float64))
@@ -117,18 +106,23 @@ class _Steps:
         self._tn = _cumulative(called_not & ~positive)
         self._fn = _cumulative(called_not & positive)
 
-    def mcc(self, window: int) -> F64:
-        tp, fp, tn, fn = self._counts(window)
+    def mcc(self) -> F64:
+        """Return Matthews' correlation of the last 100 answers after each step: float64 [..., T], at least 0.
+
+        It is 0 unless both labels and both decisions occur among them.
+        """
+        tp, fp, tn, fn = self._counts(MCC_WINDOW)
         found: F64 = np.maximum(0.0, mcc_from_counts(tp, fp, tn, fn))
-        for index, _ in self._odd_windows(window):
+        for index, _ in self._odd_windows(MCC_WINDOW):
             found[index] = 0.0  # more than two classes, or one label only: see `_odd_accuracy`
         return found
 
-    def accuracy(self, window: int) -> F64:
-        tp, fp, tn, fn = self._counts(window)
+    def accuracy(self) -> F64:
+        """Return the share of right ones among the last 10 answers: float64 [..., T]; 0 where there are none."""
+        tp, fp, tn, fn = self._counts(ACCURACY_WINDOW)
         right, n = tp + tn, tp + fp + tn + fn
         found: F64 = np.divide(right, n, out=np.zeros(n.shape), where=n > 0)
-        for index, span in self._odd_windows(window):
+        for index, span in self._odd_windows(ACCURACY_WINDOW):
             found[index] = _odd_accuracy(self._rounded[span], self._positive[span], self._kept[span])
         return found
 

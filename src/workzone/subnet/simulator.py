@@ -26,7 +26,7 @@ from workzone.subnet.expectation import steady_reward, steady_reward_with_gaps
 from workzone.subnet.profiles import Profile, Source
 from workzone.subnet.protocol import NO_ANSWER
 from workzone.subnet.rates import Rates, RateTable
-from workzone.subnet.reward import MCC_WINDOW, step_rewards
+from workzone.subnet.reward import MCC_WINDOW, score_ema, step_rewards
 
 F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -39,6 +39,8 @@ CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9)
 _WINDOWS = 50_000  # drawn where not everything is answered: a standard error of about 0.001
 _WINDOWS_OF_A_RESAMPLE = 400  # one of about 0.01, beside a spread among resamples of several times that
 _SEQUENCES_AT_ONCE = 500
+SCORE_REACHED = 0.9
+"""Share of the expected reward from which on a score counts as having reached it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ class Reward:
     """(share, mean reward over 100 steps in a row that this share of such windows stay below)."""
     warm_up: float
     """Mean reward of a new hotkey's first 100 steps."""
+    score_after: int | None
+    """Steps after which a new hotkey's score with a validator (`score_ema`), on average, is nine tenths of `mean`;
+    None: more than 200, or nothing is earned."""
     missing: tuple[tuple[int, Source], ...]
     """Labels and sources that the profile sends and no answer is of; their shares went to the others."""
 
@@ -117,14 +122,14 @@ def expected_reward(
             f"Confidence {abstain_below} and {n_sequences} sequences; expected 0 to 1, and at least one sequence."
         )
     table = RateTable.of(answers, profile, abstain_below)
-    if np.isnan(table.rates(table.where(), table.totals).answered).any():
+    rates = table.rates(table.where(), table.totals)
+    if np.isnan(rates.answered).any():
         raise DataError(
             f"The {len(answers)} answers are of one label under profile '{profile.name}', or of none; validators ask "
             "for both equally often. Replay pictures of both."
         )
     slices = _slices(table, profile)
     rng = np.random.default_rng(seed)
-
     watcher = observer or NullObserver()
 
     def rewards(totals: F64) -> F64:
@@ -136,8 +141,8 @@ def expected_reward(
         _sliced(table, name, chosen, found, answers)
         for (name, chosen), found in zip(slices, intervals, strict=True)
     )
-    rates = table.rates(table.where(), table.totals)
-    quantiles, warm_up = _simulated(rates, n_sequences, rng, watcher)
+    paid = _simulated(rates, n_sequences, rng, watcher)
+    quantiles = np.quantile(paid[:, MCC_WINDOW:].mean(axis=1), QUANTILES).tolist()
     return Reward(
         profile=profile.name,
         mean=overall.mean,
@@ -150,8 +155,9 @@ def expected_reward(
         overall=overall,
         by_level=tuple(parts[: len(profile.levels)]),
         by_source=tuple(parts[len(profile.levels) :]),
-        window_quantiles=quantiles,
-        warm_up=warm_up,
+        window_quantiles=tuple(zip(QUANTILES, quantiles, strict=True)),
+        warm_up=float(paid[:, :MCC_WINDOW].mean(axis=1).mean()),
+        score_after=_score_after(paid, overall.mean),
         missing=table.missing,
     )
 
@@ -210,21 +216,23 @@ def _sliced(table: RateTable, name: str, chosen: Flags, found: Interval, answers
     )
 
 
-def _simulated(
-    rates: Rates, n_sequences: int, rng: np.random.Generator, observer: Observer
-) -> tuple[tuple[tuple[float, float], ...], float]:
-    """Quantiles of the mean over steps 101 to 200, and the mean over the first 100, of new hotkeys."""
+def _simulated(rates: Rates, n_sequences: int, rng: np.random.Generator, observer: Observer) -> F64:
+    """Rewards of new hotkeys' first 200 steps, [n_sequences, 200]."""
     answered, called = rates.answered[0], np.array([rates.false_alarm_rate[0], rates.recall[0]])
-    windows, begun = np.empty(n_sequences), np.empty(n_sequences)
+    paid = np.empty((n_sequences, 2 * MCC_WINDOW))
     for start in range(0, n_sequences, _SEQUENCES_AT_ONCE):
         observer.progress(TASK, start, n_sequences)
         part = slice(start, min(n_sequences, start + _SEQUENCES_AT_ONCE))
-        labels = rng.integers(2, size=(part.stop - start, 2 * MCC_WINDOW))
+        labels = rng.integers(2, size=paid[part].shape)
         # A rate of nan stands for a label that is never answered: nothing is below it.
         decisions = (rng.random(labels.shape) < called[labels]).astype(np.float64)
         silent = rng.random(labels.shape) >= answered[labels]
-        paid = step_rewards(np.where(silent, NO_ANSWER, decisions), labels)
-        begun[part], windows[part] = paid[:, :MCC_WINDOW].mean(axis=1), paid[:, MCC_WINDOW:].mean(axis=1)
+        paid[part] = step_rewards(np.where(silent, NO_ANSWER, decisions), labels)
     observer.progress(TASK, n_sequences, n_sequences)
-    quantiles = np.quantile(windows, QUANTILES).tolist()
-    return tuple(zip(QUANTILES, quantiles, strict=True)), float(begun.mean())
+    return paid
+
+
+def _score_after(paid: F64, mean: float) -> int | None:
+    scores = score_ema(paid.mean(axis=0))  # an average of averages: the order does not matter
+    reached = scores >= SCORE_REACHED * mean
+    return int(np.argmax(reached)) + 1 if mean > 0 and reached.any() else None

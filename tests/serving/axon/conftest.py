@@ -159,9 +159,9 @@ def make_axon(people: SimpleNamespace, fakes: Any) -> Callable[..., AxonBench]:
     from bittensor_wallet import Keypair
 
     from workzone.serving.axon.address import Address
-    from workzone.serving.axon.application import GuardSettings, axon_application
-    from workzone.serving.axon.keys import MinerKeys
-    from workzone.serving.axon.neurons import Neuron, Neurons
+    from workzone.serving.axon.chain.neurons import Neuron, Neurons
+    from workzone.serving.axon.guard.application import GuardSettings, axon_application
+    from workzone.serving.axon.keys.keys import MinerKeys
 
     def make(*, live: bool = False, keys: Any = None, **settings: Any) -> AxonBench:
         keys = keys or MinerKeys(people.miner, Keypair(ss58_address=people.owner.ss58_address))

@@ -21,13 +21,13 @@ def make_miner(people, fakes):
     from bittensor_wallet import Keypair
 
     from workzone.serving.axon.address import Address
-    from workzone.serving.axon.chain import ChainState
-    from workzone.serving.axon.challenge import GuardSettings
-    from workzone.serving.axon.health import HealthSettings
-    from workzone.serving.axon.keys import MinerKeys
-    from workzone.serving.axon.miner import Miner, Place, Records
-    from workzone.serving.axon.neurons import Neuron, Neurons
-    from workzone.serving.axon.watch import WatchSettings
+    from workzone.serving.axon.chain.chain import ChainState
+    from workzone.serving.axon.chain.neurons import Neuron, Neurons
+    from workzone.serving.axon.chain.watch import WatchSettings
+    from workzone.serving.axon.guard.challenge import GuardSettings
+    from workzone.serving.axon.health.health import HealthSettings
+    from workzone.serving.axon.keys.keys import MinerKeys
+    from workzone.serving.axon.miner import Location, Miner, Records
 
     class OneTable:
         def __init__(self) -> None:
@@ -42,11 +42,11 @@ def make_miner(people, fakes):
 
     def make(journal: Any = None, *, announce: bool = False) -> Any:
         keys = MinerKeys(people.miner, Keypair(ss58_address=people.owner.ss58_address))
-        place = Place(Address("127.0.0.1", 8091), announce=announce, submitted=None)
+        location = Location(Address("127.0.0.1", 8091), announce=announce, submitted=None)
         return Miner(
             keys,
             OneTable(),
-            place,
+            location,
             Records(journal=journal),
             guard=GuardSettings(),
             watch=WatchSettings(),
@@ -57,7 +57,7 @@ def make_miner(people, fakes):
 
 
 def challenge(people, data: bytes, *, stake: float = 1.0, in_s: float = 5.0) -> Any:
-    from workzone.serving.axon.challenge import Challenge
+    from workzone.serving.axon.guard.challenge import Challenge
 
     deadline_s = asyncio.get_running_loop().time() + in_s
     return Challenge(data, people.validator.ss58_address, 7, stake, deadline_s, "5" * 32)
@@ -108,7 +108,7 @@ def test_minus_one_while_it_starts_and_where_the_journal_is_full(make_miner, peo
 
 
 def test_a_stake_reaches_the_models_and_one_request_s_is_not_another_s(make_miner, people, fakes):
-    from workzone.serving.axon.lanes import STAKE
+    from workzone.serving.axon.lanes.lanes import STAKE
 
     seen: dict[bytes, float] = {}
 
@@ -175,6 +175,29 @@ def test_its_metrics_are_the_service_s_and_the_chain_s(make_miner, people, fakes
     assert 'workzone_miner_concern{concern="chain_away"} 0.0' in said
 
 
+def test_a_model_that_is_out_is_a_concern(make_miner, fakes):
+    from workzone.serving.axon.health.concerns import Concern
+
+    async def ask() -> list[str | None]:
+        miner = make_miner()
+        said = []
+
+        def look() -> None:
+            miner.health.look()
+            concern = miner.health.concerns.current.get(Concern.MODEL_OUT)
+            said.append(None if concern is None else concern.finding.message)
+
+        look()  # no model yet
+        miner.service.swap(fakes.served(fakes.FakeAnswerer()))
+        look()
+        await miner.service.aclose()
+        return said
+
+    before, after = fakes.run(ask())
+    assert before is None
+    assert "The second model is out" in after
+
+
 def test_an_address_is_announced_where_it_is_to_be(make_miner, fakes):
     async def ask(*, announce: bool) -> list[Any]:
         miner = make_miner(announce=announce)
@@ -239,6 +262,7 @@ class TestWhatMayBeMined:
 
 def test_two_bundles_answer_each_at_its_own_threshold(pointed, fakes):
     """Both see the same logit; the picture lies between their thresholds."""
+    from workzone.bundle.reader import open_bundle
     from workzone.engine.live import LiveSettings
     from workzone.serving.axon.mined import MinedBundle
     from workzone.serving.axon.miner import open_lanes
@@ -247,8 +271,9 @@ def test_two_bundles_answer_each_at_its_own_threshold(pointed, fakes):
 
     async def ask(threshold: float, small: float | None) -> Any:
         created = datetime(2026, 5, 4, tzinfo=UTC)
-        large = MinedBundle(pointed, threshold, created)
-        lesser = None if small is None else MinedBundle(pointed, small, created)
+        digest = open_bundle(pointed).digest
+        large = MinedBundle(pointed, digest, threshold, created)
+        lesser = None if small is None else MinedBundle(pointed, digest, small, created)
         served = await open_lanes(large, lesser, LiveSettings(threads=1, max_batch=1))
         answer = await served.answerer.answer(blue, deadline_s=None)
         await served.aclose()
@@ -267,6 +292,17 @@ def test_two_bundles_answer_each_at_its_own_threshold(pointed, fakes):
     assert "small" not in alone.rule
 
 
+def test_a_bundle_that_is_exchanged_meanwhile_does_not_answer_at_the_other_s_threshold(pointed, fakes):
+    from workzone.core.errors import BundleError
+    from workzone.engine.live import LiveSettings
+    from workzone.serving.axon.mined import MinedBundle
+    from workzone.serving.axon.miner import open_lanes
+
+    other = MinedBundle(pointed, "0" * 64, 0.5, datetime(2026, 5, 4, tzinfo=UTC))
+    with pytest.raises(BundleError, match="exchanged while the miner was starting"):
+        fakes.run(open_lanes(other, None, LiveSettings(threads=1, max_batch=1)))
+
+
 def _png(colour: tuple[int, int, int]) -> bytes:
     import io
 
@@ -280,5 +316,6 @@ def _png(colour: tuple[int, int, int]) -> bytes:
 def test_halted_profiles_are_named_by_the_day():
     from workzone.serving.axon.miner import halted_profile
 
+    assert halted_profile(date(1970, 1, 1)) is None  # a clock that was never set: not known is not halted
     assert halted_profile(date(2026, 5, 4)) is None
     assert halted_profile(date(2026, 5, 7)) == "halted"

@@ -27,8 +27,8 @@ before = state()
 from workzone.serving.axon.sdk import bittensor, image_synapse
 sdk = bittensor()
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.application import GuardSettings, AxonObserver, axon_application
-from workzone.serving.axon.keys import MinerKeys
+from workzone.serving.axon.guard.application import GuardSettings, AxonObserver, axon_application
+from workzone.serving.axon.keys.keys import MinerKeys
 from bittensor_wallet import Keypair
 pair = Keypair.create_from_seed("0x" + "11" * 32)
 keys = MinerKeys(pair, Keypair(ss58_address=pair.ss58_address))

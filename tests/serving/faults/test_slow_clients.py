@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import dataclasses
 import socket
 import threading
 import time
+from typing import Any
+
+import pytest
 
 SOON_S = 0.3
 """A time-out for tests that wait for one; the slow callers below send a byte each tenth of it."""
@@ -75,6 +80,104 @@ def test_the_bound_is_on_the_head_not_on_the_answer(wire, bench, fakes) -> None:
         service.call(bench.answerer.release.set)
         [reply] = wire.replies(wire.rest(connection))
         assert reply.status == 200
+
+
+class Arrivals:
+    """An application that notes what it is told of a request's beginning; `/slow` waits for its body to be released."""
+
+    def __init__(self) -> None:
+        self.began_s: list[float] = []
+        self.called_s: list[float] = []
+        self.released = asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        from workzone.serving.http.arrival import ARRIVED_S
+
+        self.began_s.append(scope["state"][ARRIVED_S])
+        self.called_s.append(asyncio.get_running_loop().time())
+        if scope["path"] == "/slow":
+            await self.released.wait()
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class TestWhenARequestBegan:
+    """Told to the application on the event loop's clock, which is this process's monotonic one."""
+
+    @pytest.fixture
+    def app(self) -> Arrivals:
+        return Arrivals()
+
+    @pytest.fixture
+    def service(self, wire, bench, app):
+        with wire.listening(dataclasses.replace(bench, app=app)) as service:
+            yield service
+
+    def taken(self, wire, service, data: bytes) -> float:
+        """Wait until the server holds these bytes of a head that is not whole; return a time after that."""
+
+        def held() -> bool:
+            found = service.call(
+                lambda: [one.conn.trailing_data[0] for one in service.server.server_state.connections]
+            )
+            return data in found
+
+        wire.eventually(held)
+        return time.monotonic()
+
+    def test_a_head_that_drips_began_with_its_first_byte(self, wire, service, app) -> None:
+        request = wire.request_bytes("GET", "/")
+        with wire.connected(service.address) as connection:
+            before_s = time.monotonic()
+            connection.sendall(request[:1])
+            first_s = self.taken(wire, service, request[:1])
+            for at in range(1, 4):
+                connection.sendall(request[at : at + 1])
+                self.taken(wire, service, request[: at + 1])
+            connection.sendall(request[4:])
+            wire.eventually(lambda: app.called_s)
+        assert before_s <= app.began_s[0] <= first_s <= app.called_s[0]
+
+    def test_the_next_one_on_a_connection_began_with_its_own(self, wire, service, app) -> None:
+        request = wire.request_bytes("POST", "/", body=b"abcdef")
+        with wire.connected(service.address) as connection:
+            for number in range(3):
+                before_s = time.monotonic()
+                connection.sendall(request[:9])
+                first_s = self.taken(wire, service, request[:9])
+                connection.sendall(request[9:-3])
+                wire.eventually(lambda n=number: len(app.called_s) == n + 1)
+                connection.sendall(request[-3:])
+                assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+                assert before_s <= app.began_s[number] <= first_s <= app.called_s[number]
+
+    def test_one_sent_before_the_reply_to_the_last_began_when_it_came(self, wire, service, app) -> None:
+        """Its beginning comes with the end of the last one's body, its end after the last one's reply."""
+        first, second = wire.request_bytes("POST", "/slow", body=b"abcdef"), wire.request_bytes("GET", "/")
+        with wire.connected(service.address) as connection:
+            connection.sendall(first[:-3])
+            wire.eventually(lambda: app.called_s)
+            before_s = time.monotonic()
+            connection.sendall(first[-3:] + second[:9])
+            came_s = self.taken(wire, service, second[:9])
+            service.call(app.released.set)
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            connection.sendall(second[9:])
+            wire.eventually(lambda: len(app.called_s) == 2)
+        assert app.began_s[0] <= before_s <= app.began_s[1] <= came_s <= app.called_s[1]
+
+    def test_whole_ones_that_wait_began_when_they_came(self, wire, service, app) -> None:
+        slow, quick = wire.request_bytes("GET", "/slow"), wire.request_bytes("GET", "/")
+        with wire.connected(service.address) as connection:
+            before_s = time.monotonic()
+            connection.sendall(slow + quick + quick)
+            came_s = self.taken(wire, service, quick + quick)
+            service.call(app.released.set)
+            wire.eventually(lambda: len(app.called_s) == 3)
+        assert all(before_s <= began_s <= came_s for began_s in app.began_s)
+        assert came_s <= app.called_s[1] <= app.called_s[2]
 
 
 def test_a_body_byte_by_byte_is_408_and_holds_what_came_and_no_more(wire, fakes) -> None:

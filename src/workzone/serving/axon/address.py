@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from workzone.core.errors import ConfigError
-from workzone.serving.axon.time_limit import call_within
+from workzone.serving.axon.keys.time_limit import call_within
 
 FIRST_PORT, LAST_PORT = 1025, 65534
 """The SDK asserts 1024 < port < 65535."""

@@ -22,11 +22,13 @@ class MinedBundle:
 
     Attributes:
         path: Its directory.
+        digest: Of the manifest that the threshold was read from.
         threshold: The logit that becomes one half.
         created: When it was packed.
     """
 
     path: Path
+    digest: str
     threshold: float
     created: datetime
 
@@ -64,7 +66,8 @@ def mined_bundle(path: Path, under: Profile) -> MinedBundle:
             f"'{path}' is a cascade, which may defer and has no single threshold; a miner always answers. Give one of "
             "its bundles, and a cheaper one with --small."
         )
-    manifest = open_bundle(path).manifest
+    bundle = open_bundle(path)
+    manifest = bundle.manifest
     point = manifest.operating_point
     if point is None or point.profile != under.name:
         has = "none" if point is None else f"one for '{point.profile}'"
@@ -73,4 +76,4 @@ def mined_bundle(path: Path, under: Profile) -> MinedBundle:
             "be decided where they earn most. Make a bundle that has it: workzone subnet point "
             f"{path} DATASET --profile {under.name} --out NEW"
         )
-    return MinedBundle(path, point.threshold, manifest.created)
+    return MinedBundle(path, bundle.digest, point.threshold, manifest.created)

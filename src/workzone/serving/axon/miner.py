@@ -11,31 +11,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from workzone.core.errors import JournalError, ModelUnavailable
+from workzone.core.errors import BundleError, ConfigError, JournalError, ModelUnavailable
 from workzone.engine.answers import Answer, Answerer
 from workzone.engine.cache import Cache
 from workzone.engine.live import LiveSettings, open_live
 from workzone.engine.live_cascade import share_threads
 from workzone.engine.threads import usable_threads
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.application import axon_application
-from workzone.serving.axon.chain import Chain
-from workzone.serving.axon.challenge import Challenge, GuardSettings
-from workzone.serving.axon.concerns import Concerns
-from workzone.serving.axon.health import HealthSettings, MinerHealth
-from workzone.serving.axon.health_metrics import HealthCollector
-from workzone.serving.axon.keys import MinerKeys
-from workzone.serving.axon.lane import Model
-from workzone.serving.axon.lanes import STAKE, Lanes
+from workzone.serving.axon.chain.chain import Chain
+from workzone.serving.axon.chain.watch import ChainWatch, WatchSettings
+from workzone.serving.axon.guard.application import axon_application
+from workzone.serving.axon.guard.challenge import Challenge, GuardSettings
+from workzone.serving.axon.health.concerns import Concerns
+from workzone.serving.axon.health.health import HealthSettings, MinerHealth
+from workzone.serving.axon.health.health_metrics import HealthCollector
+from workzone.serving.axon.keys.keys import MinerKeys
+from workzone.serving.axon.lanes.lane import Model
+from workzone.serving.axon.lanes.lanes import STAKE, Lanes
+from workzone.serving.axon.lanes.operating import LARGE, SMALL, live_model
 from workzone.serving.axon.mined import MinedBundle
-from workzone.serving.axon.operating import LARGE, SMALL, live_model
 from workzone.serving.axon.private_port import private_application
-from workzone.serving.axon.watch import ChainWatch, WatchSettings
-from workzone.serving.http.metrics import Metrics
+from workzone.serving.http.metrics import Metrics, Staged
 from workzone.serving.http.server import ServerSettings, serve
 from workzone.serving.performance import HourlySummary
 from workzone.serving.recording import Asked, Caller, Keeper, Recorder
@@ -55,7 +55,7 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where the miner stands.
 
     Attributes:
@@ -84,7 +84,7 @@ class Miner:
         self,
         keys: MinerKeys,
         chain: Chain,
-        place: Place,
+        location: Location,
         records: Records,
         *,
         guard: GuardSettings,
@@ -96,7 +96,7 @@ class Miner:
         Args:
             keys: Who we are.
             chain: Who the others are.
-            place: Where we stand.
+            location: Where we stand.
             records: Where answers go.
             guard: Who is let in.
             watch: When the chain is asked.
@@ -106,14 +106,15 @@ class Miner:
             MissingExtraError: The SDK is not installed.
         """
         concerns = Concerns()
-        told = place.external if place.announce else None
+        told = location.external if location.announce else None
         self.watch = ChainWatch(chain, concerns, told, watch)
         self.health = MinerHealth(
             self.watch,
             concerns,
             address=told,
-            submitted=place.submitted,
+            submitted=location.submitted,
             halted_profile=halted_profile,
+            stage_states=self._stage_states,
             settings=health,
         )
         self.summary = HourlySummary()
@@ -124,7 +125,7 @@ class Miner:
         metrics.watch(self.service.check, self._answerer)
         metrics.registry.register(HealthCollector(self.health))
         self.application = axon_application(
-            keys, self.watch.neurons, self.reply, guard, self.health, external=place.external
+            keys, self.watch.neurons, self.reply, guard, self.health, external=location.external
         )
         self.private = private_application(self.service, self.health, metrics)
 
@@ -185,6 +186,10 @@ class Miner:
     def _answerer(self) -> Answerer | None:
         return None if self.service.current is None else self.service.current.answerer
 
+    def _stage_states(self) -> Mapping[str, str]:
+        answerer = self._answerer()
+        return answerer.stage_states() if isinstance(answerer, Staged) else {}
+
 
 async def open_lanes(large: MinedBundle, small: MinedBundle | None, settings: LiveSettings) -> Served:
     """Open the bundles in a thread, warm them up, and return what answers with both.
@@ -192,7 +197,7 @@ async def open_lanes(large: MinedBundle, small: MinedBundle | None, settings: Li
     The threads are divided: see `engine.live_cascade`.
 
     Raises:
-        BundleError: One was changed, is incomplete, or gives other answers than it was sealed with.
+        BundleError: One was changed or exchanged, is incomplete, or gives other answers than it was sealed with.
         ConfigError: There is no such backend.
     """
     return await asyncio.to_thread(_open, large, small, settings)
@@ -205,6 +210,11 @@ def _open(large: MinedBundle, small: MinedBundle | None, settings: LiveSettings)
     models: list[Model] = []
     for (name, bundle), mine, decoding in zip(bundles, threads, decoders, strict=True):
         live = open_live(bundle.path, replace(settings, threads=mine, decode_threads=decoding))
+        if live.identity != bundle.digest:
+            raise BundleError(
+                f"'{bundle.path}' was exchanged while the miner was starting: its operating point was read from "
+                f"{bundle.digest[:12]}, and {live.identity[:12]} would answer. Start again."
+            )
         models.append(live_model(live, bundle.threshold, name, max_batch=settings.max_batch))
     lanes = Lanes(models[0], models[1] if small is not None else None)
     rule = ", ".join(
@@ -227,5 +237,8 @@ def _open(large: MinedBundle, small: MinedBundle | None, settings: LiveSettings)
 
 def halted_profile(day: date) -> str | None:
     """Return the name of the profile in force on a day, where nothing is sent under it; else None."""
-    found = in_force(day)
+    try:
+        found = in_force(day)
+    except ConfigError:  # a clock before the first known profile: not known is not halted
+        return None
     return None if found.sends else found.name

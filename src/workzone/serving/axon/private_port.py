@@ -10,8 +10,8 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-from workzone.serving.axon.health import MinerHealth
-from workzone.serving.axon.report import MinerReply, miner_reply
+from workzone.serving.axon.health.health import MinerHealth
+from workzone.serving.axon.health.report import MinerReply, miner_reply
 from workzone.serving.http.metrics import Metrics, metrics_app
 from workzone.serving.readiness import State
 from workzone.serving.service import Service

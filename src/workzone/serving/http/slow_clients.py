@@ -6,6 +6,8 @@ thousand of those keep everyone else out (the "slowloris" attack, Hansen 2009; C
 
 The decision to question: the time counts from the connection's start, or from the last reply, and no byte renews it. A
 bound on silence, which is what most servers have, is met by whoever sends one byte in time.
+
+It also tells the application when a request's first byte came (see `arrival`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from workzone.serving.http.arrival import ARRIVED_S
 
 __all__ = ["BoundedH11Protocol"]
 
@@ -34,6 +39,10 @@ class BoundedH11Protocol(H11Protocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _data_s: float = 0.0
+    """When the newest data came."""
+    _begun_s: float | None = None
+    """When the first byte came of the request whose head is awaited; None: none came yet."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head; where far too many wait already, hang up.
@@ -53,12 +62,24 @@ class BoundedH11Protocol(H11Protocol):
         _stop(self._write_timer)
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Note when a request begins."""
+        self._data_s = self.loop.time()
+        self._note_beginning()
+        super().data_received(data)
+
     def handle_events(self) -> None:
         """Stop waiting for a head if one became whole."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
             _stop(self._head_timer)
+            # The application has not begun: its task runs once this has returned.
+            self.scope["state"][ARRIVED_S] = self._data_s if self._begun_s is None else self._begun_s
+            self._begun_s = None
+        # What is left over is of the next request, sent before this one's reply.
+        if self._begun_s is None and self.conn.trailing_data[0]:
+            self._note_beginning()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next head; first, because a request that waits already is taken up at once."""
@@ -75,6 +96,11 @@ class BoundedH11Protocol(H11Protocol):
         """The caller has read."""
         _stop(self._write_timer)
         super().resume_writing()
+
+    def _note_beginning(self) -> None:
+        """Take the newest data for a request's first, unless one is being received."""
+        if self._begun_s is None and self.conn.their_state is not h11.SEND_BODY:
+            self._begun_s = self._data_s
 
     def _await_head(self) -> None:
         _stop(self._head_timer)

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workzone.core.errors import ConfigError
-from workzone.serving.axon.keyfile import _made, forgetting_frames
-from workzone.serving.axon.keys import MinerKeys, keys_from_fields, keys_from_file, keys_from_wallet
+from workzone.serving.axon.keys.keyfile import _made, forgetting_frames
+from workzone.serving.axon.keys.keys import MinerKeys, keys_from_fields, keys_from_file, keys_from_wallet
 
 PASSWORD = "correct-horse-7731-battery"
 ALICE = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from workzone.core.errors import WorkzoneError
-from workzone.serving.axon.keyfile import parse_object
-from workzone.serving.axon.keys import keys_from_file, keys_from_wallet
-from workzone.serving.axon.vault import VaultSecret, keys_from_vault
+from workzone.serving.axon.keys.keyfile import parse_object
+from workzone.serving.axon.keys.keys import keys_from_file, keys_from_wallet
+from workzone.serving.axon.keys.vault import VaultSecret, keys_from_vault
 from workzone.serving.logs import JsonLines, operational_logs
 from workzone.serving.redaction import Redaction
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workzone.serving.axon.keys import MinerKeys, keys_from_wallet
+from workzone.serving.axon.keys.keys import MinerKeys, keys_from_wallet
 
 
 class Watched:

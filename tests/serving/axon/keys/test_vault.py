@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workzone.core.errors import ConfigError
-from workzone.serving.axon.vault import VaultSecret, keys_from_vault
-from workzone.serving.axon.vault_transport import MAX_ANSWER_BYTES
+from workzone.serving.axon.keys.vault import VaultSecret, keys_from_vault
+from workzone.serving.axon.keys.vault_transport import MAX_ANSWER_BYTES
 
 pytest.importorskip("hvac")
 

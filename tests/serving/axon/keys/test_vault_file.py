@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workzone.core.errors import ConfigError
-from workzone.serving.axon.vault_file import MAX_BYTES, read_vault_file
+from workzone.serving.axon.keys.vault_file import MAX_BYTES, read_vault_file
 
 SECRET = "hvs.5ec2e75ec2e75ec2e75ec2e7"
 

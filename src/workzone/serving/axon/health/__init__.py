@@ -1,0 +1,1 @@
+"""What the miner counts, and what there is to worry about."""

@@ -1,0 +1,1 @@
+"""Who is answered first, and by which of two models."""
