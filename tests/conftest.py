@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests import ONNX Runtime themselves
 
 # A machine that is slow or busy is no bug: no property fails by the clock.
 settings.register_profile("no clock", parent=settings.default, deadline=None)

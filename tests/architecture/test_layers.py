@@ -105,6 +105,26 @@ def test_heavy_libraries_stay_in_their_packages() -> None:
             assert name.split(".")[0] not in HEAVY, f"{path}:{line} imports {name} at its head"
 
 
+def test_onnxruntime_is_imported_in_one_place() -> None:
+    """Whoever imports it first decides about its telemetry; what is resolved by name is a string."""
+    users = {
+        path.relative_to(SOURCE).as_posix()
+        for _, path, tree in modules()
+        for name in (*(name for name, _ in imported(tree)), *called_for(tree))
+        if name.split(".")[0] == "onnxruntime"
+    }
+    assert users == {"core/onnx_runtime.py"}
+
+
+def called_for(tree: ast.Module) -> Iterator[str]:
+    """The modules that `require`, `import_module` and `resolve` are given."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in {"require", "import_module", "resolve"}:
+                yield str(node.args[0].value)
+
+
 def test_only_pack_cites_the_report() -> None:
     """`cites` passes an input on as documentation, outside the lineage: one phase may, for the card."""
     users = [

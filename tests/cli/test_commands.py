@@ -132,15 +132,17 @@ CALLS: dict[tuple[str, ...], tuple[str, int, set[str]]] = {
         3,
         {"cascade", "digest", "stages", "paths", "cost_per_1000", "certifications"},
     ),
+    ("subnet", "rehearsal"): ("new/rehearsal", 0, {"folder", "miner", "validator"}),
     ("subnet", "card"): (
-        "run/bundle --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --out new/card",
+        "run/bundle --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --without-point --out new/card",
         0,
         {"card", "readme", "notes", "out"},
     ),
     ("subnet", "publish"): (
-        "run/bundle --repo someone/road-work --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --dry-run",
+        "run/bundle --repo someone/road-work --submitted-by 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY "
+        "--without-point --dry-run",
         0,
-        {"repo", "dry_run", "card", "files", "documents", "without_transformers", "published"},
+        {"repo", "dry_run", "card", "files", "documents", "without_transformers", "published", "out"},
     ),
     ("bundle", "recertify"): (
         "run/bundle fresh --out new/b --beta 0.5",
@@ -161,6 +163,7 @@ ELSEWHERE = {
     *ENDLESS,
     ("subnet", "point"),
     ("subnet", "state"),
+    ("subnet", "ask"),
     ("subnet", "register"),
     *(("serve", "keys", verb) for verb in ("add", "list", "revoke")),
     ("matrix",),

@@ -77,6 +77,7 @@ def line(folder: Path, *more: object, without: tuple[str, ...] = ()) -> list[str
         "--neurons": folder / "neurons.json",
         "--hotkey-file": folder / "keys.json",
         "--host": "127.0.0.1",
+        "--port": free_port(),
         "--private-port": 0,
     }
     given = [str(part) for name, value in options.items() if name not in without for part in (name, value)]
@@ -100,6 +101,9 @@ def line(folder: Path, *more: object, without: tuple[str, ...] = ()) -> list[str
         ((), ("--model-card", "none.json"), "none.json"),
         ((), ("--keep-pictures", "sample=0.5"), "--pictures"),
         ((), ("--small", "no-bundle"), "no-bundle"),
+        ((), ("--backend", "tensorrt"), "no inference backend 'tensorrt'"),
+        ((), ("--backend", "openvino-bf16"), "certified in fp32"),
+        ((), ("--port", "18091", "--private-port", "18091"), "--port and --private-port are both 18091"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -132,12 +136,34 @@ def test_without_a_profile_it_takes_the_one_in_force(invoke, folder, monkeypatch
     assert "no operating point for the profile '2026-04'" in said.sentence()
 
 
-def test_a_port_that_is_taken(invoke, folder):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = invoke(*line(folder, "--port", taken.getsockname()[1]))
+def test_a_backend_that_is_not_installed_is_refused_before_it_listens(invoke, folder, monkeypatch):
+    from workzone.engine import backend
+
+    absent = {**backend.PACKAGES, "openvino-fp32": ("not_installed_anywhere", "openvino")}
+    monkeypatch.setattr("workzone.serving.axon.mined.PACKAGES", absent)
+    said = invoke(*line(folder, "--backend", "openvino-fp32"))
     assert said.code != 0
-    assert "cannot listen on" in said.err
-    assert "Is another one running?" in said.err
+    said.sentence("workzone[openvino]")
+
+
+@pytest.mark.parametrize("option", ["--port", "--private-port"])
+def test_a_port_that_is_taken_leaves_nothing_behind(invoke, folder, option):
+    before = sorted(folder.iterdir())
+    records = [f"{name}={folder / name[2:]}" for name in ("--journal", "--logs", "--pictures")]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = invoke(*line(folder, option, taken.getsockname()[1], *records))
+    assert said.code != 0
+    said.sentence("cannot listen on", "Is another one running?")
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("option", ["--host", "--private-host"])
+def test_an_address_of_another_machine(invoke, folder, option):
+    said = invoke(*line(folder, option, "203.0.113.7"))  # of a network for documentation: nobody's
+    assert said.code != 0
+    assert "Is another one running?" not in said.sentence(
+        "cannot listen on 203.0.113.7", "It can listen only on an address of this machine."
+    )
 
 
 def free_port() -> int:
@@ -263,12 +289,16 @@ def test_a_rehearsal_from_start_to_stop(folder, pair, validator):
         assert (orange[0], blue[0]) == (200, 200)
         assert json.loads(orange[1])["prediction"] > 0.5 > json.loads(blue[1])["prediction"] >= 0
         assert b'"image":""' in orange[1].replace(b" ", b"")  # the picture does not travel back
+        cut = json.dumps({"image": base64.b64encode(b"\xff\xd8\xff\xe0 no picture").decode()}).encode()
+        head = signed(validator, ours, time.time_ns())
+        unread = running.ask(running.port, "POST", "/ImageSynapse", cut, head)
+        assert (unread[0], json.loads(unread[1])["prediction"]) == (200, -1.0)
         assert ask(pair, (0, 0, 0))[0] == 403  # registered, but no permit
         assert running.ask(running.port, "GET", "/")[0] == 404
         status, said = running.ask(running.private, "GET", "/readyz")
         assert status == 200
         report = json.loads(said)
-        assert report["challenges"] == {"answered": 2, "late": 0, "left": 0}
+        assert report["challenges"] == {"answered": 2, "late": 0, "unreadable": 1, "left": 0}
         assert report["refused"] == {"no_permit": 1, "no_route": 1}
         # The bundle is from May; whether anything is sent today is for the table of profiles to say.
         concerns = {one["concern"] for one in report["concerns"]}
@@ -278,9 +308,25 @@ def test_a_rehearsal_from_start_to_stop(folder, pair, validator):
     finally:
         running.kill()
     records = [one for path in sorted((folder / "journal").glob("*.jsonl")) for one in json_lines(path)]
-    assert [r["key"] for r in records if "key" in r] == [validator.ss58_address] * 2
+    assert [r["key"] for r in records if "key" in r] == [validator.ss58_address] * 3
     days = json_lines(folder / "logs" / "performance.jsonl")
     assert [d["answered"] for d in days if d.get("event") == "miner_day"] == [2]
+    # An auditor can tell which bundle answered.
+    from workzone.bundle.reader import open_bundle
+
+    digest = open_bundle(folder / "bundle").digest
+    [opened] = [d for d in days if d.get("event") == "miner_opened"]
+    assert opened["profile"] == "2026-05"
+    assert opened["models"] == [{"name": "large", "bundle": digest, "threshold": 0.0}]
+    answered = [r for r in records if r.get("status") == 200]
+    assert len(answered) == 2
+    assert {r["bundle"] for r in answered} == {opened["identity"]}
+    assert {stage["name"] for r in answered for stage in r["stages"]} == {f"large@{digest[:12]}"}
+    lines = running.said.splitlines()
+    assert lines[0] == f"mining under 2026-05, in a rehearsal, as {pair.ss58_address}"
+    assert lines[1] == f"listening on the port for validators: http://127.0.0.1:{running.port}"
+    private = f"http://127.0.0.1:{running.private}"
+    assert lines[2] == f"listening on the port for probes and metrics, yours alone: {private}"
     assert "Traceback" not in running.said
     secret = SEED.removeprefix("0x")
     for path in folder.rglob("*"):

@@ -17,11 +17,13 @@ from PIL import Image
 from workzone.bundle.reader import open_bundle
 from workzone.bundle.seen import SeenPictures
 from workzone.bundle.writer import write_bundle
+from workzone.cli.subnet import app as subnet_app
 from workzone.cli.subnet import point, score
 from workzone.core.types import Label
 from workzone.data.dataset import write_dataset
 from workzone.data.schema import NewSample
 from workzone.phases.subnet_asking import DEFAULT_CHALLENGES
+from workzone.subnet.profiles import load_profiles
 
 CHALLENGES = ("--challenges", 200)
 PLAIN = ("--profile", "2026-05", *CHALLENGES)
@@ -211,8 +213,55 @@ def test_a_threshold_that_need_not_move_is_left_and_said_to_be(invoke, there, co
     assert "kept where the probability is one half" in open_bundle(there / "pointed").card
     said = invoke("subnet", "score", "sure", "clean", *SCORED)
     assert said.code == 0, said.err
-    assert "So the map changes no decision" in said.out
-    assert "Gain" not in said.out
+    text = " ".join(said.out.split())
+    assert "changes none of these rewards, so they are shown once." in text
+    assert "no other threshold earned more" in text
+    assert "Gain" not in text
+    assert "mapped" not in text
+
+
+def test_a_row_of_all_challenges_stands_once(invoke, there) -> None:
+    """Under 2026-05 there is one level, and these data have one source."""
+    said = invoke("subnet", "score", "bundle", "data", *SCORED)
+    assert said.code == 0, said.err
+    text = " ".join(said.out.split())
+    assert "All challenges are 'level 0 and real': the numbers are those of 'all'." in text
+    assert table_rows(said.out) == ["all", "as the bundle answers"]
+    assert "openings.jsonl in the data set" in text
+    said = invoke("subnet", "score", "bundle", "elsewhere", *SCORED)
+    assert "All challenges are 'level 0':" in said.out
+    assert table_rows(said.out) == ["all", "synthetic", "real", "as the bundle answers"]
+
+
+def table_rows(text: str) -> list[str]:
+    """Return the first cell of every row of the tables."""
+    return [line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│")]
+
+
+def test_a_drawing_leaves_out_what_the_table_leaves_out(invoke, there) -> None:
+    pytest.importorskip("matplotlib")
+    turned = ("--profile", "2026-01", *CHALLENGES, "--resamples", 20)
+    for arguments, drawn, left_out in (
+        (("data", *SCORED), ("all",), ("level 0", "real", "mapped to 0.5")),
+        (("data", *turned), ("all", "level 0", "level 3", "mapped to 0.5"), ("real",)),
+        (("elsewhere", *SCORED), ("all", "real", "synthetic"), ("level 0", "mapped to 0.5")),
+    ):
+        assert invoke("subnet", "score", "bundle", *arguments, "--plot", "rewards.svg").code == 0
+        text = (there / "rewards.svg").read_text(encoding="utf-8")
+        for name in drawn:
+            assert f"<!-- {name} -->" in text, (arguments, name)
+        for name in left_out:
+            assert f"<!-- {name} -->" not in text, (arguments, name)
+
+
+def test_help_names_every_command_and_every_profile(invoke) -> None:
+    text = " ".join(invoke("subnet", "--help").out.partition("Options")[0].split())
+    for command in subnet_app.registered_commands:
+        assert (command.name or command.callback.__name__) in text
+    for command in ("score", "point"):
+        text = invoke("subnet", command, "--help").out
+        for name in load_profiles():
+            assert name in text
 
 
 def test_a_point_is_fitted_on_nothing_but_select(invoke, there) -> None:
@@ -228,6 +277,11 @@ def test_a_point_never_takes_the_place_of_files(invoke, there) -> None:
         assert said.code == 2
         assert "challenges" not in said.err  # known before anything was asked
     open_bundle(there / "bundle")
+    shutil.rmtree(there / "elsewhere" / "images")
+    (there / "bundle" / "model.onnx").write_bytes(b"no model")  # known even before the bundle is verified
+    said = invoke("subnet", "point", "bundle", "elsewhere", *PLAIN, "--out", "data")
+    assert said.code == 2
+    said.sentence("'data' exists and is not empty")
 
 
 @pytest.mark.parametrize("command", ["score", "point"])
@@ -291,3 +345,18 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_asked(invoke, there,
 def test_the_commands_default_is_the_librarys() -> None:
     defaults = [inspect.signature(command).parameters["challenges"].default for command in (score, point)]
     assert defaults == [DEFAULT_CHALLENGES] * 2
+
+
+@pytest.mark.parametrize("command", ["score", "point"])
+def test_who_stops_it_is_promised_no_more_than_is_so(invoke, there, monkeypatch, command) -> None:
+    """Neither keeps the challenges that were answered: given again, they begin anew."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workzone.phases.subnet_point.ask_in_batches", stop)
+    said = invoke("subnet", command, "bundle", "data", *PLAIN, "--out", "new")
+    assert said.code == 130
+    assert "interrupted Whatever was finished is kept: the same command does the rest." in said.err
+    assert "goes on" not in said.err
+    assert not (there / "new").exists()

@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -22,6 +23,7 @@ from workzone.bundle.manifest import BackboneInfo, OperatingPoint
 from workzone.bundle.writer import write_bundle
 from workzone.cli import subnet_publish
 from workzone.core.errors import ArtifactError, ConfigError
+from workzone.serving.axon.health.submission import submitted_at
 from workzone.serving.axon.keys import keys as miner_keys
 
 _spec = spec_from_file_location(
@@ -240,7 +242,7 @@ def test_the_token_is_nowhere(
 def test_a_licence_that_must_be_given_is_asked_for(
     command: Any, colour_bundle_made: Path, tmp_path: Path
 ) -> None:
-    arguments = ("card", colour_bundle_made, "--submitted-by", ALICE, "--json")
+    arguments = ("card", colour_bundle_made, "--submitted-by", ALICE, "--without-point", "--json")
     with pytest.raises(ConfigError, match=r"licence is 'CC0-1\.0'.*--licence-file"):
         command(*arguments)
     for content in (b"", b" \n", b"\xff\xfe", b"x" * ((1 << 20) + 1)):
@@ -252,7 +254,123 @@ def test_a_licence_that_must_be_given_is_asked_for(
     (tmp_path / "L").write_text("CC0: no rights reserved")
     answer = json.loads(command(*arguments, "--licence-file", tmp_path / "L").stdout)
     assert 'license: "cc0-1.0"' in answer["readme"]
+    # Platt's map of the fixture, of slope 1.5 and intercept 0.1
     assert "no operating point" in answer["notes"][0]
+    assert (
+        "turns at logit 0, and the bundle's own probability is one half at logit -0.0667."
+        in answer["notes"][0]
+    )
+
+
+@pytest.mark.parametrize("more", [("card",), ("publish", "--repo", REPO, "--dry-run")])
+def test_a_bundle_without_an_operating_point_is_refused(
+    command: Any, colour_bundle_made: Path, more: tuple[str, ...]
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no operating point.*workzone subnet point BUNDLE.*--without-point"
+    ):
+        command(*more, colour_bundle_made, "--submitted-by", ALICE)
+
+
+def test_a_publication_keeps_exactly_what_was_published_once_it_was(
+    command: Any, bundle: Path, server: Any, token: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    arguments = (
+        "publish",
+        bundle,
+        "--repo",
+        REPO,
+        "--submitted-by",
+        ALICE,
+        "--endpoint",
+        server.url,
+        "--out",
+        kept,
+    )
+    dry = json.loads(command(*arguments, "--dry-run", "--json").stdout)
+    assert dry["out"] is None
+    server.faults = [("POST", "/commit/", 403)]
+    with pytest.raises(ConfigError):
+        command(*arguments, "--token-file", token)
+    assert not kept.exists()
+    said = command(*arguments, "--token-file", token)
+    assert f"Written: {kept / 'model_card.json'}" in " ".join(said.stdout.replace("\n", "").split())
+    held = server.repos[REPO].files
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == {
+        name: held[name] for name in ("model_card.json", "README.md")
+    }
+    assert (
+        submitted_at(kept / "model_card.json", datetime.min.replace(tzinfo=UTC)).timestamp()
+        == (json.loads(held["model_card.json"])["submission_time"])
+    )
+    real = json.loads(command(*arguments, "--token-file", token, "--model-version", "1.0.1", "--json").stdout)
+    assert real["out"] == str(kept)
+    newer = server.repos[REPO].files["model_card.json"]
+    assert b"1.0.1" in newer
+    assert (kept / "model_card.json").read_bytes() == newer
+
+
+def test_one_that_was_not_kept_says_how_and_makes_no_second_commit(
+    command: Any, bundle: Path, server: Any, token: Path, tmp_path: Path
+) -> None:
+    arguments = (
+        "publish", bundle, "--repo", REPO, "--submitted-by", ALICE, "--endpoint", server.url, "--token-file", token,
+    )  # fmt: skip
+    said = " ".join(command(*arguments).stdout.split())
+    when = json.loads(server.repos[REPO].files["model_card.json"])["submission_time"]
+    assert f"--submission-time {when} --out DIR writes it." in said
+    command(*arguments, "--submission-time", when, "--out", tmp_path / "kept")
+    assert server.repos[REPO].commits == 1
+    assert (tmp_path / "kept" / "model_card.json").read_bytes() == server.repos[REPO].files["model_card.json"]
+
+
+def test_where_nothing_can_be_kept_nothing_is_sent(
+    command: Any, bundle: Path, server: Any, token: Path, tmp_path: Path
+) -> None:
+    arguments = (
+        "publish",
+        bundle,
+        "--repo",
+        REPO,
+        "--submitted-by",
+        ALICE,
+        "--endpoint",
+        server.url,
+        "--out",
+    )
+    (tmp_path / "README.md").write_text("of a project")
+    with pytest.raises(ConfigError, match=r"without a model_card.json beside it"):
+        command(*arguments, tmp_path, "--token-file", token)
+    for place in (token, token / "below"):
+        with pytest.raises(ConfigError, match="no writable directory"):
+            command(*arguments, place, "--token-file", token)
+    assert server.asked == []
+    assert (tmp_path / "README.md").read_text() == "of a project"
+
+
+def test_a_publication_that_cannot_be_kept_after_all_is_said_to_be_published(
+    command: Any, bundle: Path, server: Any, token: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "kept" / "model_card.json" / "in the way").mkdir(parents=True)
+    arguments = ("publish", bundle, "--repo", REPO, "--submitted-by", ALICE, "--endpoint", server.url)
+    with pytest.raises(ArtifactError, match=r"It was published: .* Take them from the repository") as caught:
+        command(*arguments, "--token-file", token, "--out", tmp_path / "kept")
+    assert server.repos[REPO].sha[:12] in str(caught.value)
+
+
+def test_a_card_replaces_none(command: Any, bundle: Path, tmp_path: Path) -> None:
+    arguments = ("card", bundle, "--submitted-by", ALICE, "--out")
+    said = command(*arguments, tmp_path / "o")
+    assert f"Written: {tmp_path / 'o' / 'model_card.json'}" in said.stderr.replace("\n", "")
+    before = (tmp_path / "o" / "model_card.json").read_bytes()
+    with pytest.raises(ConfigError, match=r"model_card.json' exists, and may be the published one"):
+        command(*arguments, tmp_path / "o", "--name", "Another")
+    assert (tmp_path / "o" / "model_card.json").read_bytes() == before
+    (tmp_path / "README.md").write_text("of a project")
+    with pytest.raises(ConfigError, match=r"README.md' exists"):
+        command(*arguments, tmp_path)
+    assert not (tmp_path / "model_card.json").exists()
 
 
 def test_a_repository_that_validators_cannot_read_is_refused_first(command: Any, tmp_path: Path) -> None:

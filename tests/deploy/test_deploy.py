@@ -157,6 +157,13 @@ def test_the_image_is_not_root_and_says_whether_it_lives() -> None:
     assert {f"!{source}" for source in sources} <= set(allowed)
 
 
+@pytest.mark.parametrize("name", ["Dockerfile", "workzone.service", "workzone-miner.service"])
+def test_what_is_deployed_reports_to_nobody(name: str) -> None:
+    lines = (DEPLOY / name).read_text(encoding="utf-8").splitlines()
+    told = [line for line in lines if line.startswith(("ENV ", "Environment="))]
+    assert any("ORT_DISABLE_TELEMETRY=1" in line for line in told)
+
+
 def unit() -> str:
     return (DEPLOY / "workzone.service").read_text(encoding="utf-8")
 

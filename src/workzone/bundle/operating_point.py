@@ -40,7 +40,7 @@ def write_with_operating_point(bundle: Bundle, out: Path, point: OperatingPoint,
         ConfigError: `out` holds files already or lies inside the bundle, or the note is not one line.
         BundleError: A file of `bundle` was changed since it was opened.
     """
-    check_target(bundle, out)
+    check_target(bundle.path, out)
     card = _card(bundle.card, point, card_note).encode("utf-8")
     with atomic_directory(out) as temporary:
         for name, sealed in bundle.manifest.files.items():
@@ -54,17 +54,17 @@ def write_with_operating_point(bundle: Bundle, out: Path, point: OperatingPoint,
     return open_bundle(out)
 
 
-def check_target(bundle: Bundle, out: Path) -> None:
-    """Refuse a directory that a copy of `bundle` must not be written to.
+def check_target(bundle: Path, out: Path) -> None:
+    """Refuse a directory that a copy of the bundle in the directory `bundle` must not be written to.
 
     Raises:
         ConfigError: It holds files already, or lies inside the bundle.
     """
     if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"'{out}' exists and is not empty; a bundle is written to a new directory.")
-    if out.resolve().is_relative_to(bundle.path.resolve()):
+    if out.resolve().is_relative_to(bundle.resolve()):
         raise ConfigError(
-            f"'{out}' lies inside the bundle '{bundle.path}', which holds its own files only. Name a directory "
+            f"'{out}' lies inside the bundle '{bundle}', which holds its own files only. Name a directory "
             "beside it."
         )
 

@@ -23,6 +23,7 @@ from workzone.cli import (
     predict,
     serve,
     subnet,
+    subnet_ask,
     subnet_publish,
     subnet_state,
 )
@@ -31,7 +32,7 @@ from workzone.core.errors import ConfigError, WorkzoneError
 
 INTERRUPTED = 130
 """What a shell takes for Ctrl-C, and typer exits with."""
-INTERRUPTED_SENTENCE = "[red]interrupted[/red] Finished work is kept: the same command goes on from here."
+INTERRUPTED_SENTENCE = "[red]interrupted[/red] Whatever was finished is kept: the same command does the rest."
 
 app = typer.Typer(
     name="workzone",
@@ -48,6 +49,8 @@ app.add_typer(serve.app, name="serve")
 app.add_typer(bench.app, name="bench")
 app.add_typer(subnet.app, name="subnet")
 subnet.app.command("state")(subnet_state.state)
+subnet.app.command("rehearsal")(subnet_ask.rehearsal)
+subnet.app.command("ask")(subnet_ask.ask)
 subnet.app.command("card")(subnet_publish.card)
 subnet.app.command("publish")(subnet_publish.publish)
 subnet.app.command("register")(subnet_publish.register)

@@ -113,7 +113,7 @@ def show(bundle: AnyPath, json: Json = False) -> None:
     from rich.table import Table
 
     table = Table(show_header=False, box=None)
-    for key, value in _summary(opened).items():
+    for key, value in {**_summary(opened), "operating_point": _point(opened)}.items():
         table.add_row(f"[bold]{key.replace('_', ' ')}[/bold]", "–" if value is None else shown(value))
     out.print(table)
 
@@ -183,9 +183,16 @@ def recertify(
 _KINDS = {None: "none", "pac": "with confidence", "average": "on average only"}
 
 
+def _point(bundle: Bundle) -> str | None:
+    point = bundle.manifest.operating_point
+    if point is None:
+        return None
+    return f"{point.profile}: logit {point.threshold:.4f} (on the subnet the policy is bypassed)"
+
+
 def _summary(bundle: Bundle) -> dict[str, Any]:
     manifest, policy = bundle.manifest, bundle.policy
-    certificate = policy.certificate
+    certificate, point = policy.certificate, manifest.operating_point
     return {
         "name": manifest.name,
         "created": manifest.created.isoformat(),
@@ -194,6 +201,7 @@ def _summary(bundle: Bundle) -> dict[str, Any]:
         "backbone_licence": manifest.backbone.licence,
         "input": f"{manifest.model.size_px} px, {manifest.preprocessing.geometry}",
         "policy": manifest.policy_kind,
+        "operating_point": None if point is None else point.model_dump(mode="json"),
         "rule": policy.rule,
         "certified": policy.certified,
         "promise": _KINDS[certificate.kind if certificate else None],

@@ -70,6 +70,15 @@ class Standing:
     model_card: Path | None
     resync_s: float
 
+    @property
+    def where(self) -> str:
+        """The network, for people to read."""
+        if self.neurons is not None:
+            return "in a rehearsal"
+        # A node's address may end with a key.
+        network = "/".join(self.network.split("/")[:3])
+        return f"on {network} (netuid {netuid_of(self.network, self.netuid)})"
+
     def chain(self, keys: MinerKeys) -> Chain:
         """Return who says who is registered.
 
@@ -115,6 +124,22 @@ def netuid_of(network: str, netuid: int | None) -> int:
     return NETUIDS[network]
 
 
+def _check_ports(server: ServerSettings) -> None:
+    """Refuse ports that cannot be had, before the journal's directory is made for what would listen on them.
+
+    Raises:
+        ConfigError: They are one and the same, or cannot be listened on.
+    """
+    from workzone.core.errors import ConfigError
+    from workzone.serving.http.server import check_ports
+
+    if server.port == server.metrics_port:
+        raise ConfigError(
+            f"--port and --private-port are both {server.port}; what only you may ask needs a port of its own."
+        )
+    check_ports(server)
+
+
 def serve_miner(
     paths: tuple[Path, Path | None],
     profile: str | None,
@@ -145,8 +170,8 @@ def serve_miner(
     from workzone.storage.journal import Journal
 
     under = profile_to_mine(profile, datetime.now(UTC).date())
-    large = mined_bundle(paths[0], under)
-    small = None if paths[1] is None else mined_bundle(paths[1], under)
+    large = mined_bundle(paths[0], under, live.backend)
+    small = None if paths[1] is None else mined_bundle(paths[1], under, live.backend)
     rehearsal = standing.neurons is not None
     keys = source.read()
     chain, external = standing.chain(keys), standing.address()
@@ -156,7 +181,10 @@ def serve_miner(
     for warning in (*keys.warnings, None if rehearsal else external.warning):
         if warning is not None:
             err.print(f"[yellow]warning[/yellow] {shown(warning)}")
+    _check_ports(server)
     keeper = keeper_of(record_paths)
+    ports = iter(("validators", "probes and metrics, yours alone"))
+    err.print(f"mining under {under.name}, {shown(standing.where)}, as {keys.hotkey_address}", soft_wrap=True)
 
     async def main() -> bool:
         cache = AnswerCache(cache_mib * MIB) if cache_mib else None
@@ -170,9 +198,11 @@ def serve_miner(
             health=HealthSettings(),
         )
         return await miner.run(
-            lambda: open_lanes(large, small, live),
+            lambda: open_lanes(large, small, live, profile=under.name),
             server,
-            listening=lambda address: err.print(f"listening on {shown(address)}"),
+            listening=lambda address: err.print(
+                f"listening on the port for {next(ports)}: {shown(address)}", soft_wrap=True
+            ),
         )
 
     with ExitStack() as stack:

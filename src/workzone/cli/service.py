@@ -66,7 +66,7 @@ def serve(
     from workzone.serving.http.app import create_app
     from workzone.serving.http.context import make_context
     from workzone.serving.http.metrics import Metrics, metrics_app
-    from workzone.serving.http.server import serve
+    from workzone.serving.http.server import check_ports, serve
     from workzone.serving.key_ring import KeyRing
     from workzone.serving.logs import operational_logs
     from workzone.serving.opening import open_served
@@ -78,6 +78,7 @@ def serve(
         return await open_served(path, live)
 
     ring = None if keys is None else KeyRing.open(keys)
+    check_ports(settings)  # before a journal is made for a service that cannot listen
     keeper = keeper_of(records)
 
     async def main() -> bool:

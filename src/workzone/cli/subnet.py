@@ -14,11 +14,22 @@ if TYPE_CHECKING:
     from workzone.phases.subnet_point import PointFit
     from workzone.subnet.profiles import Profile
 
-app = typer.Typer(help="What a bundle would earn on subnet 72, and where it decides.", no_args_is_help=True)
+app = typer.Typer(
+    help="A bundle as a miner's model on subnet 72: does the subnet pay (state), what would the bundle earn (score), "
+    "where does it decide (point); a miner tried without a chain (rehearsal, ask); its public model (card, publish) "
+    "and that model's registration (register).",
+    no_args_is_help=True,
+)
 
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Directory of the bundle.")]
 ProfileName = Annotated[
-    str, typer.Option("--profile", "-p", metavar="NAME", help="Which of the subnet's challenges: 2026-05, …")
+    str,
+    typer.Option(
+        "--profile",
+        "-p",
+        metavar="NAME",
+        help="Which of the subnet's challenges: 2026-01, 2026-04 or 2026-05. (Under halted, none are sent.)",
+    ),
 ]
 Challenges = Annotated[
     int,
@@ -116,6 +127,7 @@ def point(
     Everything else of the bundle stays as it is, but for one line of its card; its digest changes. `mine` needs such a
     bundle.
     """
+    from workzone.bundle.operating_point import check_target
     from workzone.data.dataset import open_dataset
     from workzone.evaluation.records import to_json
     from workzone.phases.build import ledger_of
@@ -123,6 +135,7 @@ def point(
     from workzone.phases.subnet_point import write_operating_point
 
     chosen = _profile(profile)
+    check_target(bundle, out_dir)  # before a bundle is verified and its network loaded
     predictor = _opened(bundle)
     data = open_dataset(dataset)
     with ConsoleObserver(quiet=json) as observer:

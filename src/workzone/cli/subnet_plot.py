@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workzone.cli.subnet_tables import rows_of, series_of
 from workzone.core.lazy import require
 from workzone.storage.atomic import atomic_path
 
@@ -27,10 +28,7 @@ def draw_score(found: SubnetScore, path: Path) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    series = [("as the bundle answers", found.plain)]
-    if found.mapped is not None:
-        series.append(("mapped to 0.5", found.mapped.reward))
-    rows = 1 + len(found.plain.by_level) + len(found.plain.by_source)
+    series, rows = series_of(found), len(rows_of(found.plain))
     figures = require("matplotlib.figure", "report")
     matplotlib = require("matplotlib", "report")
     with matplotlib.rc_context({"svg.hashsalt": "workzone", "font.size": 9}):
@@ -40,7 +38,7 @@ def draw_score(found: SubnetScore, path: Path) -> None:
             offset = 0.0 if len(series) == 1 else _OFFSET * (2 * place - 1)
             _draw_slices(slices, reward, offset, _COLOURS[place], name)
             _draw_windows(windows, reward, place, _COLOURS[place])
-        _frame(slices, [row.name for row in _rows(found.plain)])
+        _frame(slices, [row.name for row in rows_of(found.plain)])
         slices.set_title(
             f"Reward under profile {found.profile}, with 95 % intervals", fontsize=9.5, loc="left"
         )
@@ -61,12 +59,8 @@ _METADATA: dict[str, dict[str, None]] = {
 """Left out, so that the same numbers give the same bytes."""
 
 
-def _rows(reward: Reward) -> list[Any]:
-    return [reward.overall, *reward.by_level, *reward.by_source]
-
-
 def _draw_slices(axes: Any, reward: Reward, offset: float, colour: str, name: str) -> None:
-    for row, one in enumerate(_rows(reward)):
+    for row, one in enumerate(rows_of(reward)):
         if not math.isnan(one.low):
             axes.plot([one.low, one.high], [row + offset] * 2, color=colour, linewidth=1.6)
         axes.plot(one.mean, row + offset, "o", color=colour, markersize=4.5, label=name if row == 0 else None)

@@ -22,6 +22,14 @@ from workzone.cli.chain_options import (
 )
 from workzone.cli.console import ConsoleObserver, emit_json, err, out, shown
 from workzone.cli.miner import KeySource
+from workzone.cli.subnet_documents import (
+    check_new,
+    check_replaceable,
+    documents_of,
+    keep_published,
+    print_kept,
+    write_documents,
+)
 
 if TYPE_CHECKING:
     from workzone.phases.publication import Publication
@@ -44,6 +52,12 @@ SubmissionTime = Annotated[
 LicenceFile = Annotated[
     Path | None, typer.Option(help="Text of the backbone's licence; needed unless that is Apache-2.0.")
 ]
+WithoutPoint = Annotated[
+    bool,
+    typer.Option(
+        "--without-point", help="Take a bundle without an operating point: its answer turns at logit 0."
+    ),
+]
 AsOnnx = Annotated[bool, typer.Option("--onnx", help="Publish model.onnx even if transformers has a class.")]
 DEFAULT_DESCRIPTION = "Says whether a street picture shows road work."
 MAX_TOKEN_BYTES = 4096
@@ -59,28 +73,38 @@ def card(
     submission_time: SubmissionTime = None,
     licence_file: LicenceFile = None,
     onnx: AsOnnx = False,
+    without_point: WithoutPoint = False,
     out_dir: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write both files into this directory, too.")
+        Path | None,
+        typer.Option("--out", "-o", help="Write both files into this directory, too; replaces none."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make model_card.json and README.md of a bundle's public repository, and print them."""
+    """Make model_card.json and README.md of a bundle's public repository, and print them.
+
+    They are a preview with a submission_time of their own: the published ones are what `publish --out` writes.
+    """
     from workzone.bundle.reader import open_bundle
     from workzone.phases.publication import build_publication
-    from workzone.storage.atomic import write_bytes
-    from workzone.subnet.publishing.card import CARD_NAME
     from workzone.subnet.publishing.readme import README_NAME
 
+    if out_dir is not None:
+        check_new(out_dir)
     opened = open_bundle(bundle)
     submission = _card(
         name or opened.manifest.name, description, model_version, submitted_by, submission_time
     )
     with tempfile.TemporaryDirectory() as scratch:
-        made = build_publication(opened, submission, Path(scratch), licence=licence_file, as_onnx=onnx)
-        texts = {key: made.text(key) for key in (CARD_NAME, README_NAME)}
-    if out_dir is not None:
-        for key, text in texts.items():
-            write_bytes(out_dir / key, text.encode())
+        made = build_publication(
+            opened,
+            submission,
+            Path(scratch),
+            licence=licence_file,
+            as_onnx=onnx,
+            without_point=without_point,
+        )
+        texts = documents_of(made)
+    written = () if out_dir is None else write_documents(out_dir, texts)
     if json:
         emit_json(
             {
@@ -95,6 +119,8 @@ def card(
     for key, text in texts.items():
         err.print(f"[bold]{key}[/bold]")
         out.print(text, markup=False)
+    for path in written:
+        err.print(f"Written: {shown(path)}")
 
 
 def publish(
@@ -107,6 +133,15 @@ def publish(
     submission_time: SubmissionTime = None,
     licence_file: LicenceFile = None,
     onnx: AsOnnx = False,
+    without_point: WithoutPoint = False,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Once it is published, write its model_card.json (for mine --model-card) and README.md here.",
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None, typer.Option(help="File with the hub's token; default: the environment's HF_TOKEN.")
     ] = None,
@@ -127,6 +162,8 @@ def publish(
     from workzone.subnet.publishing.hub import publish as send
 
     check_repo(repo)
+    if out_dir is not None and not dry_run:
+        check_replaceable(out_dir)
     notes: list[str] = []
     token = None if dry_run else _token(token_file, notes)
     opened = open_bundle(bundle)
@@ -135,7 +172,13 @@ def publish(
     )
     with tempfile.TemporaryDirectory() as scratch, ConsoleObserver(quiet=json) as observer:
         made = build_publication(
-            opened, submission, Path(scratch), repo=repo, licence=licence_file, as_onnx=onnx
+            opened,
+            submission,
+            Path(scratch),
+            repo=repo,
+            licence=licence_file,
+            as_onnx=onnx,
+            without_point=without_point,
         )
         notes += made.notes
         published = None
@@ -150,11 +193,14 @@ def publish(
                 endpoint=endpoint,
                 observer=observer,
             )
+        written = keep_published(published, made, out_dir)
         if json:
-            emit_json(_said(repo, made, published, notes))
+            emit_json({**_said(repo, made, published, notes), "out": None if not written else str(out_dir)})
         else:
             _print_notes(notes)
             _print_publication(repo, made, published)
+            if published is not None:
+                print_kept(written, made)
 
 
 def register(
@@ -170,7 +216,8 @@ def register(
         str, typer.Option(help="Base address; /register and /registration-status/UID are below it.")
     ] = "https://hydra.natix.network/participants",
     timeout_s: Annotated[
-        float, typer.Option(min=1, max=3600, help="How long to ask for the outcome.")
+        float,
+        typer.Option(min=1, max=3600, help="The most that sending and asking for the outcome may take."),
     ] = 180.0,
     dry_run: DryRun = False,
     json: Json = False,

@@ -27,18 +27,39 @@ def score_document(found: SubnetScore) -> dict[str, Any]:
 def print_score(found: SubnetScore) -> None:
     """Print rewards by level and source, the map, and how windows spread."""
     _print_pictures(found)
-    _print_rewards(found.plain, found.mapped.reward if found.mapped else None)
+    _print_rewards(found)
     out.print(f"Expected reward of a challenge: [bold]{_interval(found.plain)}[/bold] as the bundle answers.")
     if found.mapped is not None:
-        _print_map(found.mapped)
+        _print_map(found.mapped, changes=map_changes(found))
     else:
         out.print(f"Without the map to 0.5: {found.no_map}", markup=False)
     _print_windows(found)
     if found.by_confidence:
         _print_confidences(found.by_confidence)
     out.print(
-        f"Bundles and profiles that looked at these pictures as test, this one included: {found.test_openings}."
+        f"Bundles and profiles that looked at these pictures as test, this one included: {found.test_openings} (kept "
+        "in openings.jsonl in the data set)."
     )
+
+
+def series_of(found: SubnetScore) -> list[tuple[str, Reward]]:
+    """Return name and rewards of what is shown side by side: the map only where it changes anything."""
+    series = [("as the bundle answers", found.plain)]
+    if found.mapped is not None and map_changes(found):
+        series.append(("mapped to 0.5", found.mapped.reward))
+    return series
+
+
+def map_changes(found: SubnetScore) -> bool:
+    """Return whether the map decides any of the challenges otherwise, as far as rewards tell."""
+    # As documents: an undefined number is equal to another one there.
+    return found.mapped is not None and _plain(found.mapped.reward) != _plain(found.plain)
+
+
+def rows_of(reward: Reward) -> tuple[SliceReward, ...]:
+    """Return all, then each level and source that is not all of the challenges again."""
+    parts = (*reward.by_level, *reward.by_source)
+    return (reward.overall, *(row for row in parts if row.n != reward.overall.n))
 
 
 def _print_pictures(found: SubnetScore) -> None:
@@ -68,44 +89,47 @@ def _print_pictures(found: SubnetScore) -> None:
         out.print("Synthetic are the data set's own; validators draw theirs with a diffusion model.")
 
 
-def _print_rewards(plain: Reward, mapped: Reward | None) -> None:
+def _print_rewards(found: SubnetScore) -> None:
+    plain = found.plain
+    mapped = found.mapped.reward if found.mapped and map_changes(found) else None
     table = Table("")
     headers = ["challenges", "recall, false alarms", "reward"]
     if mapped is not None:
         headers += ["mapped: recall, false alarms", "reward, mapped"]
     for header in headers:
         table.add_column(header, justify="right", no_wrap=header.startswith("reward"))
-    with_map = _slices(mapped) if mapped is not None else ()
-    for place, row in enumerate(_slices(plain)):
+    rows = rows_of(plain)
+    with_map = rows_of(mapped) if mapped is not None else ()
+    for place, row in enumerate(rows):
         table.add_row(row.name, f"{row.n:,}", *_rates(row), *(_rates(with_map[place]) if with_map else ()))
     out.print(table)
-
-
-def _slices(reward: Reward) -> tuple[SliceReward, ...]:
-    return (reward.overall, *reward.by_level, *reward.by_source)
+    if again := [row.name for row in (*plain.by_level, *plain.by_source) if row not in rows]:
+        out.print(f"All challenges are '{shown(' and '.join(again))}': the numbers are those of 'all'.")
 
 
 def _rates(row: SliceReward) -> tuple[str, str]:
     return f"{_number(row.recall)}, {_number(row.false_alarm_rate)}", _interval(row)
 
 
-def _print_map(mapped: Mapped) -> None:
+def _print_map(mapped: Mapped, *, changes: bool) -> None:
     fit = mapped.fit
     if fit is None:
         origin = "the bundle's operating point"
     else:
         how = "fitted on" if fit.moved else "left where the probability is 0.5 after a trial on"
         origin = f"{how} {fit.challenges:,} challenges of {fit.counts.n:,} pictures of `select`"
+    if not changes:
+        why = " There, cross-fitted, no other threshold earned more." if fit and not fit.moved else ""
+        out.print(
+            f"The map to 0.5 (threshold at logit {mapped.threshold:.4f}, {origin}) changes none of these rewards, so "
+            f"they are shown once.{why}"
+        )
+        return
     gain = mapped.gain
     out.print(
         f"With the map to 0.5: [bold]{_interval(mapped.reward)}[/bold]; threshold at logit {mapped.threshold:.4f}, "
         f"{origin}."
     )
-    if fit is not None and not fit.moved:
-        out.print(
-            "So the map changes no decision: on `select`, cross-fitted, no other threshold earned more."
-        )
-        return
     beyond_chance = gain.low > 0 or gain.high < 0
     out.print(
         f"Gain of the map, on the same challenges: {gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
@@ -114,12 +138,11 @@ def _print_map(mapped: Mapped) -> None:
 
 
 def _print_windows(found: SubnetScore) -> None:
-    rewards = [("as it answers", found.plain)] + ([("mapped", found.mapped.reward)] if found.mapped else [])
     shares = [f"{share:.0%} below" for share, _ in found.plain.window_quantiles]
     table = Table("mean over 100 in a row", *shares, "first 100 of a new hotkey")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, reward in rewards:
+    for name, reward in series_of(found):
         values = (*(value for _, value in reward.window_quantiles), reward.warm_up)
         table.add_row(name, *map(_number, values))
     out.print(table)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from workzone.bundle.manifest import ModelSpec, TensorSpec
 from workzone.core.errors import BundleError, InferenceError
+from workzone.core.onnx_runtime import ort, ort_state
 from workzone.engine.backend import BackendOutput, check_images
 from workzone.engine.threads import usable_threads
 

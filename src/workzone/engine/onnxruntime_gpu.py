@@ -15,10 +15,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnxruntime as ort
-
 from workzone.bundle.manifest import ModelSpec
 from workzone.core.errors import ConfigError
+from workzone.core.onnx_runtime import ort
 from workzone.engine.onnxruntime_backend import OnnxRuntimeBackend, load_session, session_options
 
 _CUDA = "CUDAExecutionProvider"

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workzone.core.errors import ConfigError, nearest
-from workzone.core.lazy import require
 from workzone.models.backbone_table import ONNX_PREFIX
 
 _DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
@@ -110,16 +109,17 @@ def _pool(output: NDArray[np.float32], channels_last: bool) -> NDArray[np.float3
 
 
 def _open(path: Path) -> Any:
-    runtime = require("onnxruntime", "export")
+    from workzone.core.onnx_runtime import ort
+
     if not path.is_file():
         raise ConfigError(f"There is no ONNX file '{path}'.")
-    options = runtime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
         # From bytes, so that weights kept in other files are noticed here and not when a copy is opened.
-        return runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except _runtime_errors() as error:
         raise ConfigError(
             f"'{path}' cannot be opened as an ONNX network: {' '.join(str(error).split())[:300]} "
@@ -129,7 +129,8 @@ def _open(path: Path) -> Any:
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
     """What ONNX Runtime raises of a broken file; its errors have no common class below Exception."""
-    state = require("onnxruntime.capi.onnxruntime_pybind11_state", "export")
+    from workzone.core.onnx_runtime import ort_state
+
     names = (
         "Fail",
         "InvalidArgument",
@@ -138,7 +139,7 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
         "NotImplemented",
         "RuntimeException",
     )
-    return tuple(getattr(state, name) for name in names)
+    return tuple(getattr(ort_state, name) for name in names)
 
 
 def _read_layout(session: Any, path: Path, output: str | None) -> OnnxLayout:

@@ -24,6 +24,7 @@ from workzone.export.transformers_model import (
     find_class,
 )
 from workzone.models.backbone_table import BACKBONES
+from workzone.phases.subnet_asking import logit_at_half
 from workzone.subnet.publishing.card import CARD_NAME, ModelCard
 from workzone.subnet.publishing.hub import RepoFile
 from workzone.subnet.publishing.readme import (
@@ -66,6 +67,8 @@ SHOWN = (
 """Measures of the README, in this order; the bundle's own card has them all."""
 _OWN_LICENCE = "Apache-2.0"
 _MAX_LICENCE_BYTES = 1 << 20
+_NO_LOGIT = 1e5
+"""`logit_at_half` is far beyond it where the probability crosses one half nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def build_publication(
     repo: str = "OWNER/NAME",
     licence: Path | None = None,
     as_onnx: bool = False,
+    without_point: bool = False,
 ) -> Publication:
     """Put together what is published of a bundle.
 
@@ -109,14 +113,21 @@ def build_publication(
         repo: For the README's example.
         licence: File with the licence's text; needed for every licence but Apache-2.0.
         as_onnx: Publish `model.onnx` even where `transformers` has a class.
+        without_point: Publish a bundle even if it has no operating point; its answer then turns at logit 0.
 
     Raises:
-        ConfigError: The text of the licence is missing or is none.
+        ConfigError: The bundle has no operating point, or the text of the licence is missing or is none.
         BundleError: The bundle's `model.onnx` cannot be loaded.
         DataError: A golden picture cannot be decoded.
         MissingExtraError: `transformers` has a class, but it or torch is not installed.
     """
     manifest, point = bundle.manifest, bundle.manifest.operating_point
+    if point is None and not without_point:
+        raise ConfigError(
+            f"The bundle '{bundle.path}' has no operating point: published, it would turn at logit 0, which is not "
+            "what a miner answers. Make a bundle that has one (workzone subnet point BUNDLE DATASET --profile NAME "
+            "--out NEW) and publish that; or say --without-point."
+        )
     threshold = point.threshold if point is not None else 0.0
     text = _licence_text(manifest.backbone.licence, licence)
     facts, large = _model_files(bundle, scratch / "model", threshold, as_onnx=as_onnx)
@@ -231,12 +242,17 @@ def _number(value: JsonValue) -> float | None:
     return float(value) if isinstance(value, float | int) and not isinstance(value, bool) else None
 
 
+def _place_of_half(bundle: Bundle) -> str:
+    logit = logit_at_half(bundle.calibrator)
+    return f"at logit {logit:.4f}" if abs(logit) < _NO_LOGIT else "at no logit that a model gives"
+
+
 def _notes(bundle: Bundle, facts: TransformersFacts | str, *, as_onnx: bool) -> tuple[str, ...]:
     notes = []
     if bundle.manifest.operating_point is None:
         notes.append(
-            "The bundle has no operating point: the published answer turns at logit 0, which is not what a miner "
-            "would answer. Fit one first: `workzone subnet point`."
+            "The bundle has no operating point: the published answer turns at logit 0, and the bundle's own "
+            f"probability is one half {_place_of_half(bundle)}. `workzone subnet point` fits one."
         )
     if isinstance(facts, str) and not as_onnx:
         notes.append(f"It is published as model.onnx, without config.json: {facts}")

@@ -76,7 +76,7 @@ def write_operating_point(
         DataError: As `fit_operating_point`.
         BundleError: A file of the bundle was changed since it was opened.
     """
-    check_target(predictor.bundle, out)  # before minutes of fitting
+    check_target(predictor.bundle.path, out)  # before minutes of fitting
     run = f"subnet point {predictor.bundle.digest[:16]} {profile.name}"
     found = open_select(predictor.bundle, dataset, run=run, ledger=ledger)
     fit = fit_operating_point(predictor, found, profile, settings=settings, observer=observer)

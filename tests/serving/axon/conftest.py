@@ -27,6 +27,7 @@ class Counts:
     refusals: list[str] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
     blanks: list[float] = field(default_factory=list)
+    unread: list[float] = field(default_factory=list)
     offsets: list[tuple[str, float]] = field(default_factory=list)
     failures: int = 0
     leavers: int = 0
@@ -42,6 +43,9 @@ class Counts:
 
     def unanswered(self, seconds: float) -> None:
         self.blanks.append(seconds)
+
+    def unreadable(self, seconds: float) -> None:
+        self.unread.append(seconds)
 
     def failed(self) -> None:
         self.failures += 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from workzone.core.errors import ConfigError
+from workzone.core.errors import ConfigError, DataError
 
 pytest.importorskip("bittensor_wallet")
 
@@ -21,7 +21,7 @@ def make_miner(people, fakes):
     from bittensor_wallet import Keypair
 
     from workzone.serving.axon.address import Address
-    from workzone.serving.axon.chain.chain import ChainState
+    from workzone.serving.axon.chain.chain import THE_CHAIN, ChainState
     from workzone.serving.axon.chain.neurons import Neuron, Neurons
     from workzone.serving.axon.chain.watch import WatchSettings
     from workzone.serving.axon.guard.challenge import GuardSettings
@@ -30,6 +30,8 @@ def make_miner(people, fakes):
     from workzone.serving.axon.miner import Location, Miner, Records
 
     class OneTable:
+        source = THE_CHAIN
+
         def __init__(self) -> None:
             self.announced: list[Any] = []
 
@@ -79,7 +81,7 @@ def test_an_answer_is_told_once_it_is_on_record_under_the_callers_hotkey(make_mi
     assert record["probability"] == 0.97
 
 
-@pytest.mark.parametrize("tag", [b"bad", b"busy", b"late", b"down", b"boom", b"nan"])
+@pytest.mark.parametrize("tag", [b"busy", b"late", b"down", b"boom", b"nan"])
 def test_where_there_is_no_answer_it_is_minus_one_and_on_record(make_miner, people, fakes, tag):
     journal = fakes.FakeJournal()
 
@@ -92,6 +94,20 @@ def test_where_there_is_no_answer_it_is_minus_one_and_on_record(make_miner, peop
 
     assert fakes.run(ask()) == -1.0
     assert journal.records[0]["status"] >= 400
+
+
+def test_a_picture_that_cannot_be_read_is_on_record_and_told_apart(make_miner, people, fakes):
+    journal = fakes.FakeJournal()
+
+    async def ask() -> None:
+        miner = make_miner(journal)
+        miner.service.swap(fakes.served(fakes.FakeAnswerer()))
+        with pytest.raises(DataError):
+            await miner.reply(challenge(people, fakes.picture(b"bad")))
+        await miner.service.aclose()
+
+    fakes.run(ask())
+    assert (journal.records[0]["status"], journal.records[0]["error"]) == (422, "bad_picture")
 
 
 def test_minus_one_while_it_starts_and_where_the_journal_is_full(make_miner, people, fakes):
@@ -165,14 +181,38 @@ def test_its_metrics_are_the_service_s_and_the_chain_s(make_miner, people, fakes
         miner.service.swap(fakes.served(fakes.FakeAnswerer()))
         await miner.watch.step()
         await miner.reply(challenge(people, fakes.picture()))
-        reply = await fakes.call(miner.private, "GET", "/metrics/")
+        replies = [await fakes.call(miner.private, "GET", path) for path in ("/metrics", "/metrics/")]
         await miner.service.aclose()
-        return reply.body.decode()
+        assert [reply.status for reply in replies] == [200, 200]
+        assert len({_names(reply.body.decode()) for reply in replies}) == 1
+        return replies[0].body.decode()
 
     said = fakes.run(ask())
     assert 'workzone_answers_total{cached="false",verdict="roadwork"} 1.0' in said
     assert "workzone_miner_block 5.0" in said
     assert 'workzone_miner_concern{concern="chain_away"} 0.0' in said
+    assert 'workzone_miner_concern{concern="model_out"} 0.0' in said
+    assert "workzone_requests" not in said  # there is no /v1 here
+
+
+def _names(metrics: str) -> tuple[str, ...]:
+    return tuple(line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE"))
+
+
+def test_the_root_of_its_own_port_names_the_paths(make_miner, fakes):
+    async def ask() -> Any:
+        miner = make_miner()
+        root = await fakes.call(miner.private, "GET", "/")
+        paths = json.loads(root.body)
+        said = [(await fakes.call(miner.private, "GET", path)).status for path in paths]
+        other = await fakes.call(miner.private, "GET", "/metrics/x")
+        await miner.service.aclose()
+        return root.status, paths, said, other.status
+
+    status, paths, said, other = fakes.run(ask())
+    assert (status, paths) == (200, ["/livez", "/readyz", "/startupz", "/metrics"])
+    assert said == [200, 503, 503, 200]  # it has not started
+    assert other == 404
 
 
 def test_a_model_that_is_out_is_a_concern(make_miner, fakes):
@@ -285,11 +325,39 @@ def test_two_bundles_answer_each_at_its_own_threshold(pointed, fakes):
     assert above.answer.probability == pytest.approx(1 / (1 + 2.718281828459045), rel=1e-9)
     assert below.answer.probability == pytest.approx(1 - above.answer.probability, rel=1e-9)
     assert [str(one.answer.verdict) for one in (above, below)] == ["none", "roadwork"]
-    assert above.answer.stages[0].name == "large"
+    assert above.answer.stages[0].name == f"large@{open_bundle(pointed).digest[:12]}"
     assert not above.answer.certified
     assert "large model" in above.rule
     assert "small model" in above.rule
     assert "small" not in alone.rule
+
+
+def test_it_is_logged_which_bundles_answer(pointed, fakes, caplog):
+    from workzone.bundle.reader import open_bundle
+    from workzone.engine.live import LiveSettings
+    from workzone.serving.axon.mined import mined_bundle
+    from workzone.serving.axon.miner import open_lanes
+    from workzone.serving.logs import PERFORMANCE
+    from workzone.serving.redaction import Redaction
+    from workzone.subnet.profiles import profile
+
+    caplog.set_level("INFO", PERFORMANCE)
+    bundle = mined_bundle(pointed, profile("2026-05"))
+
+    async def opened() -> str:
+        served = await open_lanes(bundle, bundle, LiveSettings(threads=1, max_batch=1), profile="2026-05")
+        await served.aclose()
+        return served.answerer.identity
+
+    identity = fakes.run(opened())
+    [record] = [one for one in caplog.records if one.getMessage() == "miner_opened"]
+    assert Redaction(()).filter(record)  # digests are no secrets
+    said = vars(record)
+    digest = open_bundle(pointed).digest
+    assert (said["identity"], said["profile"]) == (identity, "2026-05")
+    assert said["models"] == [
+        {"name": name, "bundle": digest, "threshold": 0.5} for name in ("large", "small")
+    ]
 
 
 def test_a_bundle_that_is_exchanged_meanwhile_does_not_answer_at_the_other_s_threshold(pointed, fakes):

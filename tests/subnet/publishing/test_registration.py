@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -261,9 +263,59 @@ def test_a_server_that_never_recovers_is_given_up(natix: Natix) -> None:
     assert len(natix.asked) == 5
 
 
-def test_no_server_is_a_sentence() -> None:
-    with pytest.raises(ArtifactError, match="ConnectionRefusedError"):
-        register(request(), server="http://127.0.0.1:9/x", patience=Time().patience(attempts=1))
+def test_a_server_that_cannot_be_reached_was_sent_nothing() -> None:
+    with pytest.raises(ArtifactError, match="ConnectionRefusedError") as caught:
+        register(request(), server="http://127.0.0.1:9/x", patience=Time().patience(attempts=2))
+    said = str(caught.value)
+    assert "'127.0.0.1' could not be reached, tried 2 times" in said
+    assert "The request was not sent" in said
+    assert "not known" not in said
+
+
+def test_a_name_that_is_not_found_was_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ArtifactError, match=r"tried once, last with gaierror: .*The request was not sent"):
+        register(request(), server="https://natix.invalid", patience=Time().patience(attempts=1))
+
+
+def test_once_a_try_was_sent_the_next_that_was_not_does_not_deny_it(
+    natix: Natix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    natix.post = [cut]
+    connect = http.client.HTTPConnection.connect
+
+    def unknown(connection: Any) -> None:
+        if len(natix.asked) == 2:
+            raise ConnectionRefusedError("refused")
+        connect(connection)
+
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", unknown)
+    with pytest.raises(
+        ArtifactError, match=r"ConnectionRefusedError.*Whether it took the request is not known"
+    ):
+        register(request(), server=natix.url, patience=Time().patience(attempts=2))
+
+
+@pytest.mark.parametrize(("total_s", "waits"), [(2, []), (8, [3.0]), (10, [3.0, 6.0])])
+def test_the_time_bounds_trying_again(natix: Natix, total_s: float, waits: list[float]) -> None:
+    natix.post = [(502, b"bad")]
+    clock = Time()
+    with pytest.raises(ArtifactError, match="HTTP 502"):
+        register(request(), server=natix.url, patience=clock.patience(total_s=total_s))
+    assert clock.waits == waits
+    assert clock.now < total_s
+
+
+def test_the_time_is_that_of_sending_and_asking_together(natix: Natix) -> None:
+    natix.post, natix.get = [(502, b"bad"), (502, b"bad"), TOOK], [(200, {"status": "pending"})]
+    clock = Time()
+    with pytest.raises(ArtifactError, match="not confirmed within 20 s"):
+        register(request(), server=natix.url, patience=clock.patience(total_s=20))
+    assert clock.now == pytest.approx(20)
+    assert clock.waits[:2] == [3.0, 6.0]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 429])

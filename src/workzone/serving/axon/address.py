@@ -63,6 +63,21 @@ class Address:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
+def parse_address(text: str) -> Address:
+    """Read `IP:PORT`, an IPv6 address in brackets.
+
+    >>> str(parse_address("[::1]:8091"))
+    '[::1]:8091'
+
+    Raises:
+        ConfigError: It is no such address.
+    """
+    ip, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit() and len(port) <= 5):
+        raise ConfigError(f"{text!r:.60} is no address of a miner; expected IP:PORT, as 203.0.113.7:8091.")
+    return Address(ip[1:-1] if ip.startswith("[") and ip.endswith("]") else ip, int(port))
+
+
 def public_address(
     port: int, lookup: Callable[[], str] | None = None, timeout_s: float = LOOKUP_S
 ) -> Address:

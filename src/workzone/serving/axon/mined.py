@@ -13,6 +13,8 @@ from pathlib import Path
 from workzone.bundle.cascade import is_cascade
 from workzone.bundle.reader import open_bundle
 from workzone.core.errors import ConfigError
+from workzone.core.lazy import check_installed
+from workzone.engine.backend import PACKAGES, check_precision
 from workzone.subnet.profiles import Profile, in_force, profile
 
 
@@ -54,12 +56,18 @@ def profile_to_mine(name: str | None, today: date) -> Profile:
     return found
 
 
-def mined_bundle(path: Path, under: Profile) -> MinedBundle:
+def mined_bundle(path: Path, under: Profile, backend: str | None = None) -> MinedBundle:
     """Verify a bundle and return it with its operating point.
+
+    Args:
+        path: Its directory.
+        under: The profile to answer under.
+        backend: What is to run it, a key of `engine.backend.BACKENDS`; None: what it was made for.
 
     Raises:
         BundleError: It was changed or is incomplete.
-        ConfigError: It is a cascade, or has no operating point for the profile.
+        ConfigError: It is a cascade, has no operating point for the profile, or is not for this backend.
+        MissingExtraError: The backend's package is not installed.
     """
     if is_cascade(path):
         raise ConfigError(
@@ -76,4 +84,8 @@ def mined_bundle(path: Path, under: Profile) -> MinedBundle:
             "be decided where they earn most. Make a bundle that has it: workzone subnet point "
             f"{path} DATASET --profile {under.name} --out NEW"
         )
+    name = backend or manifest.serving.backend
+    check_precision(name, manifest.serving.precision)
+    if name in PACKAGES:
+        check_installed(*PACKAGES[name])
     return MinedBundle(path, bundle.digest, point.threshold, manifest.created)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from workzone.core.errors import BundleError, ConfigError, JournalError, ModelUnavailable
+from workzone.core.errors import BundleError, ConfigError, DataError, JournalError, ModelUnavailable
 from workzone.engine.answers import Answer, Answerer
 from workzone.engine.cache import Cache
 from workzone.engine.live import LiveSettings, open_live
@@ -35,14 +36,18 @@ from workzone.serving.axon.lanes.lanes import STAKE, Lanes
 from workzone.serving.axon.lanes.operating import LARGE, SMALL, live_model
 from workzone.serving.axon.mined import MinedBundle
 from workzone.serving.axon.private_port import private_application
+from workzone.serving.faults import Code
 from workzone.serving.http.metrics import Metrics, Staged
 from workzone.serving.http.server import ServerSettings, serve
+from workzone.serving.logs import PERFORMANCE
 from workzone.serving.performance import HourlySummary
 from workzone.serving.recording import Asked, Caller, Keeper, Recorder
 from workzone.serving.served import Description, Served
 from workzone.serving.service import Service
 from workzone.subnet.profiles import in_force
 from workzone.subnet.protocol import NO_ANSWER
+
+_LOG = logging.getLogger(PERFORMANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Miner:
             settings=health,
         )
         self.summary = HourlySummary()
-        metrics = Metrics(self.summary)
+        metrics = Metrics(self.summary, v1=False)
         self.service = Service(
             cache=records.cache, journal=records.journal, keeper=records.keeper, observer=metrics
         )
@@ -130,7 +135,11 @@ class Miner:
         self.private = private_application(self.service, self.health, metrics)
 
     async def reply(self, challenge: Challenge) -> float:
-        """Answer one verified challenge with a probability, or with -1 where there is none in time."""
+        """Answer one verified challenge with a probability, or with -1 where there is none in time.
+
+        Raises:
+            DataError: The picture cannot be read, which is on record.
+        """
         STAKE.set(challenge.stake)
         caller = Caller(challenge.hotkey, challenge.request_id)
         try:
@@ -142,7 +151,11 @@ class Miner:
             ModelUnavailable,
         ):  # the service has logged it: starting, broken, or a full disk
             return NO_ANSWER
-        return outcome.probability if isinstance(outcome, Answer) else NO_ANSWER
+        if isinstance(outcome, Answer):
+            return outcome.probability
+        if outcome.code is Code.BAD_PICTURE:
+            raise DataError(outcome.message)
+        return NO_ANSWER
 
     async def run(
         self,
@@ -191,20 +204,33 @@ class Miner:
         return answerer.stage_states() if isinstance(answerer, Staged) else {}
 
 
-async def open_lanes(large: MinedBundle, small: MinedBundle | None, settings: LiveSettings) -> Served:
+async def open_lanes(
+    large: MinedBundle, small: MinedBundle | None, settings: LiveSettings, *, profile: str | None = None
+) -> Served:
     """Open the bundles in a thread, warm them up, and return what answers with both.
 
-    The threads are divided: see `engine.live_cascade`.
+    The threads are divided: see `engine.live_cascade`. A line in the performance log, `miner_opened`, says which
+    bundles and thresholds stand behind the identity that the journal names.
+
+    Args:
+        large: Answers whom it can.
+        small: Answers the others; None: nobody does.
+        settings: How both are opened.
+        profile: Whose operating points they are, for the log.
 
     Raises:
         BundleError: One was changed or exchanged, is incomplete, or gives other answers than it was sealed with.
         ConfigError: There is no such backend.
     """
-    return await asyncio.to_thread(_open, large, small, settings)
-
-
-def _open(large: MinedBundle, small: MinedBundle | None, settings: LiveSettings) -> Served:
     bundles = [(LARGE, large)] if small is None else [(LARGE, large), (SMALL, small)]
+    served = await asyncio.to_thread(_open, bundles, settings)
+    models = [{"name": n, "bundle": one.digest, "threshold": one.threshold} for n, one in bundles]
+    said = {"identity": served.answerer.identity, "profile": profile, "models": models}
+    _LOG.info("miner_opened", extra=said)
+    return served
+
+
+def _open(bundles: Sequence[tuple[str, MinedBundle]], settings: LiveSettings) -> Served:
     threads = share_threads(settings.threads or usable_threads(), len(bundles))
     decoders = share_threads(settings.decode_threads or usable_threads(), len(bundles))
     models: list[Model] = []
@@ -216,7 +242,7 @@ def _open(large: MinedBundle, small: MinedBundle | None, settings: LiveSettings)
                 f"{bundle.digest[:12]}, and {live.identity[:12]} would answer. Start again."
             )
         models.append(live_model(live, bundle.threshold, name, max_batch=settings.max_batch))
-    lanes = Lanes(models[0], models[1] if small is not None else None)
+    lanes = Lanes(models[0], models[1] if len(models) > 1 else None)
     rule = ", ".join(
         f"{name} model: road work above the logit {bundle.threshold:.6g}" for name, bundle in bundles
     )

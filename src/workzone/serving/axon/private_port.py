@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI, Response
+from starlette.types import Receive, Scope, Send
 
 from workzone.serving.axon.health.health import MinerHealth
 from workzone.serving.axon.health.report import MinerReply, miner_reply
@@ -42,5 +43,16 @@ def private_application(service: Service, health: MinerHealth, metrics: Metrics)
         """Whether the start is over."""
         return say(service.readiness.started)
 
-    app.mount("/metrics", metrics_app(metrics))
-    return app
+    @app.get("/")
+    async def paths() -> tuple[str, ...]:
+        """What there is."""
+        return ("/livez", "/readyz", "/startupz", "/metrics")
+
+    counts = metrics_app(metrics)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        # Mounted, the counts would be at "/metrics/", and "/metrics" would redirect there.
+        here = scope["type"] == "http" and scope["path"] in ("/metrics", "/metrics/")
+        await (counts if here else app)(scope, receive, send)
+
+    return application

@@ -49,11 +49,20 @@ class Metrics(ServiceObserver):
         registry: What `/metrics` shows.
     """
 
-    def __init__(self, summary: HourlySummary | None = None) -> None:
+    def __init__(self, summary: HourlySummary | None = None, *, v1: bool = True) -> None:
+        """Begin at zero.
+
+        Args:
+            summary: Gets the same counts, for the log.
+            v1: Whether requests to /v1 are shown; not where there is no such route.
+        """
         self.registry = _Registry()
         self._summary = summary
         self._requests = Counter(
-            "workzone_requests", "Requests to /v1 by HTTP status.", ["code"], registry=self.registry
+            "workzone_requests",
+            "Requests to /v1 by HTTP status.",
+            ["code"],
+            registry=self.registry if v1 else None,
         )
         self._answers = Counter(
             "workzone_answers", "Answered pictures.", ["verdict", "cached"], registry=self.registry

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ from workzone.serving.service import Service
 _LOOK_EVERY_S = 1.0
 _CLOSE_S = 5.0
 _LOG = logging.getLogger(ERRORS)
+_HINTS = {
+    errno.EADDRINUSE: " Is another one running?",
+    errno.EADDRNOTAVAIL: " It can listen only on an address of this machine.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +216,7 @@ def _listen(
     port: int,
     listening: Callable[[str], None],
 ) -> tuple[_Server, socket.socket]:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        sock = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise ConfigError(
-            f"The service cannot listen on {host}:{port}: {error.strerror or error}. Is another one running?"
-        ) from error
+    sock = _bind(host, port)
     # asyncio does it only for a socket that names its protocol. Head and body are written apart, so without it each
     # answer waits for the caller's delayed acknowledgement: 40 ms. Connections inherit it.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -225,6 +224,29 @@ def _listen(
     shown = f"[{host}]" if ":" in host else host
     listening(f"{'https' if settings.tls else 'http'}://{shown}:{sock.getsockname()[1]}")
     return _Server(_config(app, settings)), sock
+
+
+def check_ports(settings: ServerSettings) -> None:
+    """Have the ports once, and let them go: what cannot listen is refused before anything is made for it.
+
+    Raises:
+        ConfigError: A port cannot be had.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_bind(settings.host, settings.port))
+        if settings.metrics_port is not None:
+            stack.enter_context(_bind(settings.metrics_host, settings.metrics_port))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        hint = _HINTS.get(error.errno or 0, "")
+        raise ConfigError(
+            f"The service cannot listen on {host}:{port}: {error.strerror or error}.{hint}"
+        ) from error
 
 
 def _config(app: Any, settings: ServerSettings) -> uvicorn.Config:

@@ -25,6 +25,10 @@ class TryLaterError(Exception):
     """A server's error or a broken connection: the same may work later."""
 
 
+class NotSentError(TryLaterError):
+    """No connection came about, so that nothing of the request was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a server answered: its HTTP status and its body, at most `MAX_ANSWER_BYTES`."""
@@ -45,13 +49,15 @@ def ask(base: SplitResult, method: str, path: str, body: bytes | None, limit_s: 
 
     Raises:
         ArtifactError: The answer is larger than an answer can be.
-        TryLaterError: The server cannot be reached, broke off, or took too long.
+        NotSentError: The server cannot be reached; nothing was sent.
+        TryLaterError: It broke off, or took too long.
     """
     begun = time.monotonic()
     connection = _connection(base, limit_s)
-    late = threading.Event()
+    late, connected = threading.Event(), False
     try:
-        connection.connect()
+        connection.connect()  # the name's look-up and TLS included
+        connected = True
         ended = threading.Timer(max(0.0, limit_s - (time.monotonic() - begun)), _end, (connection.sock, late))
         ended.daemon = True
         ended.start()
@@ -61,7 +67,8 @@ def ask(base: SplitResult, method: str, path: str, body: bytes | None, limit_s: 
             ended.cancel()
     except (OSError, http.client.HTTPException) as error:
         reason = f"no whole answer within {limit_s:g} s" if late.is_set() else redacted(error) or "no answer"
-        raise TryLaterError(f"{type(error).__name__}: {reason}") from error
+        kind = TryLaterError if connected else NotSentError
+        raise kind(f"{type(error).__name__}: {reason}") from error
     finally:
         connection.close()
     if late.is_set():

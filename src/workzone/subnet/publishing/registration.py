@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 from workzone.core.errors import ArtifactError, ConfigError
 from workzone.core.observer import NullObserver, Observer
 from workzone.subnet.publishing.card import check_hotkey, check_repo
-from workzone.subnet.publishing.http_request import Reply, TryLaterError, ask
+from workzone.subnet.publishing.http_request import NotSentError, Reply, TryLaterError, ask
 from workzone.subnet.publishing.remote import check_server, redacted
 
 SERVER = "https://hydra.natix.network/participants"
@@ -30,6 +30,8 @@ MAX_UID = 2**16 - 1
 _SLOWEST_WAIT_S = 15.0
 STALE_S = 30.0
 """An outcome that the server stated before the request, word for word, is not taken for the new one for so long."""
+_LEAST_S = 1.0
+"""For the first request, however long the question before it took."""
 
 
 class Status(StrEnum):
@@ -71,7 +73,7 @@ class Patience:
         attempts: How often the request is sent where the server fails.
         request_s: The most that one request may take, from connecting to the last byte.
         first_wait_s: Before asking a second time; then half as long again each time, to 15 s.
-        total_s: The most that asking for the status may take.
+        total_s: The most that all of it may take, from the first question on; looking up names is not cut short.
         sleep: Waits so many seconds.
         clock: Seconds that only grow.
     """
@@ -148,9 +150,10 @@ def register(
     base = urlsplit(check_server(server, "the registration server"))
     patience, observer = patience or Patience(), observer or NullObserver()
     uid = int(registration.uid)
+    ends = patience.clock() + patience.total_s
     before = _stated_before(base, uid, patience)
-    _send(base, registration, patience, observer)
-    return _poll(base, uid, before, patience, observer)
+    _send(base, registration, patience, ends, observer)
+    return _poll(base, uid, before, patience, ends, observer)
 
 
 def _status_path(uid: int) -> str:
@@ -160,14 +163,17 @@ def _status_path(uid: int) -> str:
 def _stated_before(base: SplitResult, uid: int, patience: Patience) -> bytes | None:
     """Return what the server says of the UID before it is asked anything; None where it does not say."""
     try:
-        reply = ask(base, "GET", _status_path(uid), None, patience.request_s)
+        # A server that does not say leaves most of the time to the request itself.
+        reply = ask(base, "GET", _status_path(uid), None, min(patience.request_s, patience.total_s / 4))
     except TryLaterError:
         return None
     return reply.body if reply.status == 200 else None
 
 
-def _send(base: SplitResult, registration: Registration, patience: Patience, observer: Observer) -> None:
-    reply = _sent(base, registration, patience, observer)
+def _send(
+    base: SplitResult, registration: Registration, patience: Patience, ends: float, observer: Observer
+) -> None:
+    reply = _sent(base, registration, patience, ends, observer)
     said = _said(reply.body, registration.natix_signature)
     if not 200 <= reply.status < 300:
         old = (
@@ -182,43 +188,61 @@ def _send(base: SplitResult, registration: Registration, patience: Patience, obs
     observer.note(f"The registration server took the request: {said}")
 
 
-def _sent(base: SplitResult, registration: Registration, patience: Patience, observer: Observer) -> Reply:
-    """Send the request until the server answers with anything but a failure of its own."""
-    wait = patience.first_wait_s
+def _sent(
+    base: SplitResult, registration: Registration, patience: Patience, ends: float, observer: Observer
+) -> Reply:
+    """Send the request until the server answers with anything but a failure of its own, or until `ends`."""
+    wait, may_have_it = patience.first_wait_s, False
     for attempt in range(1, patience.attempts + 1):
+        limit_s = min(patience.request_s, max(_LEAST_S, ends - patience.clock()))
         try:
-            reply = ask(base, "POST", "/register", registration.to_json(), patience.request_s)
+            reply = ask(base, "POST", "/register", registration.to_json(), limit_s)
         except TryLaterError as error:
             failure = str(error)
+            may_have_it |= not isinstance(error, NotSentError)
         else:
+            may_have_it = True
             if reply.status < 500:
                 return reply
             failure = f"HTTP {reply.status}: {_said(reply.body, registration.natix_signature)}"
-        if attempt < patience.attempts:
-            observer.note(f"The registration server failed ({failure}); trying again in {wait:.0f} s.")
-            patience.sleep(wait)
-            wait *= 2
+        if attempt == patience.attempts or patience.clock() + wait >= ends:
+            break
+        observer.note(f"The registration server failed ({failure}); trying again in {wait:.0f} s.")
+        patience.sleep(wait)
+        wait *= 2
+    often = "once" if attempt == 1 else f"{attempt} times"
+    if not may_have_it:
+        raise ArtifactError(
+            f"The registration server at '{base.hostname}' could not be reached, tried {often}, last with {failure}. "
+            "The request was not sent, so nothing was registered. Look at the network and at --server, and give the "
+            "same command again."
+        )
     raise ArtifactError(
-        f"The registration server failed {patience.attempts} times, last with {failure}. Whether it took the request "
-        "is not known; sending the same again later does no harm."
+        f"The registration server failed {often}, last with {failure}. Whether it took the request is not known; "
+        "sending the same again later does no harm."
     )
 
 
 def _poll(
-    base: SplitResult, uid: int, before: bytes | None, patience: Patience, observer: Observer
+    base: SplitResult,
+    uid: int,
+    before: bytes | None,
+    patience: Patience,
+    ends: float,
+    observer: Observer,
 ) -> Registered:
-    begun, wait, said, noted = patience.clock(), patience.first_wait_s, "nothing", ""
-    while (waited := patience.clock() - begun) < patience.total_s:
-        observer.progress("registration", int(waited), int(patience.total_s))
+    sent, wait, said, noted = patience.clock(), patience.first_wait_s, "nothing", ""
+    while (left := ends - (now := patience.clock())) > 0:
+        observer.progress("registration", int(patience.total_s - left), int(patience.total_s))
         as_before = False
         try:
-            reply = ask(base, "GET", _status_path(uid), None, patience.request_s)
+            reply = ask(base, "GET", _status_path(uid), None, min(patience.request_s, left))
         except TryLaterError as error:
             found, said = Status.PENDING, str(error)
         else:
             found, said = _judge(reply, uid)
             as_before = reply.body == before
-        if as_before and waited < STALE_S:
+        if as_before and now - sent < STALE_S:
             found, said = Status.PENDING, f"what it said before the request: {said}"
         if found is Status.SUCCEEDED:
             observer.progress("registration", int(patience.total_s), int(patience.total_s))
@@ -228,7 +252,7 @@ def _poll(
         if said != noted:
             noted = said
             observer.note(f"The registration is not done yet: {said}")
-        patience.sleep(min(wait, max(0.0, patience.total_s - waited)))
+        patience.sleep(min(wait, max(0.0, ends - patience.clock())))
         wait = min(_SLOWEST_WAIT_S, wait * 1.5)
     raise ArtifactError(
         f"The registration of UID {uid} was not confirmed within {patience.total_s:.0f} s; the server said last: "

@@ -369,6 +369,35 @@ def test_a_node_that_is_not_there_is_unavailable(keys: MinerKeys) -> None:
             chain.fetch()
 
 
+@pytest.mark.parametrize("network", ["finney", "test", "local"])
+def test_a_named_network_that_is_away_is_told_with_its_address(
+    network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bittensor.core.settings import NETWORK_MAP
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise ConnectionError("[Errno -2] Name or service not known")
+
+    monkeypatch.setattr(bittensor(), "Subtensor", unknown)
+    with pytest.raises(ChainUnavailable) as caught:
+        BittensorChain(network, 72, None).fetch()
+    message = str(caught.value)
+    assert message.startswith(
+        f"The node of '{network}' ({NETWORK_MAP[network]}) failed: ConnectionError: [Errno -2]"
+    )
+    assert ("Is this machine on the Internet?" in message) == (network != "local")
+    assert message.endswith("Another node is named by --network wss://HOST:PORT")
+
+
+def test_a_node_that_fails_later_was_reached(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ConnectionError("closed")
+
+    monkeypatch.setattr(node, "get_block_number", fail, raising=False)
+    with pytest.raises(ChainUnavailable, match=r"failed: .*closed$"):
+        BittensorChain("finney", 72, None, clock=lambda: NOW).fetch()
+
+
 def test_somebody_without_keys_may_look_and_not_announce(node: Node) -> None:
     chain = BittensorChain("ws://127.0.0.1:9944", 72, None, clock=lambda: NOW)
     state = chain.fetch()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from workzone.core.errors import ConfigError
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.chain.chain import ChainState, ChainUnavailable
+from workzone.serving.axon.chain.chain import THE_CHAIN, ChainState, ChainUnavailable
 from workzone.serving.axon.chain.neurons import Neuron, Neurons
 from workzone.serving.axon.chain.watch import ChainWatch, WatchSettings
 from workzone.serving.axon.health.concerns import Concern, Concerns
@@ -30,6 +30,8 @@ def state(block: int = 1, *, uid: int | None = 3, announced: Address | None = OU
 
 class FakeChain:
     """Does at each look what comes next; remembers what was announced."""
+
+    source = THE_CHAIN
 
     def __init__(self, *looks: ChainState | BaseException | Callable[[], ChainState]) -> None:
         self.looks = list(looks)
@@ -98,6 +100,15 @@ def test_the_chain_away_keeps_the_last_table_and_says_so_once(caplog: pytest.Log
     assert watch.failures == 0
     told = [record.getMessage().split(":")[0] for record in caplog.records]
     assert told == ["concern_begins", "concern_ends"]
+
+
+def test_of_the_chain_it_speaks_as_of_the_chain() -> None:
+    watch, concerns = watch_of(FakeChain(state(uid=None), ChainUnavailable("Away.")))
+    steps(watch, 2)
+    assert "--network" in concerns.current[Concern.NOT_REGISTERED].finding.message
+    away = concerns.current[Concern.CHAIN_AWAY].finding.message
+    assert away.startswith("The chain can't be read: Away. ")
+    assert "and the chain is tried again" in away
 
 
 def test_away_from_the_start_there_is_no_table() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from workzone.core.errors import DataError
 from workzone.serving.axon.guard import exchange
 
 
@@ -33,6 +34,16 @@ def test_no_answer_is_sent_as_such_and_is_no_failure(axon) -> None:
     axon.replier.act = acting(-1.0)
     assert axon.ask().json()["prediction"] == -1.0
     assert (axon.counts.answers, len(axon.counts.blanks), axon.counts.failures) == ([], 1, 0)
+
+
+@pytest.mark.usefixtures("clean_log")
+def test_a_picture_that_cannot_be_read_is_counted_as_such(axon) -> None:
+    axon.replier.act = acting(DataError("planted: no picture"))
+    reply = axon.ask()
+    assert (reply.status, reply.json()["prediction"]) == (200, -1.0)
+    assert b"planted" not in reply.body
+    counts = axon.counts
+    assert (counts.answers, counts.blanks, len(counts.unread), counts.failures) == ([], [], 1, 0)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1.5, -0.01, -1.5, 1e308])
@@ -243,6 +254,21 @@ def test_the_end_of_the_drain_is_told_and_stops_the_work(axon, fakes) -> None:
 
     reply = fakes.run(end())
     assert (reply.status, reply.json()["code"]) == (503, "stopping")
+    assert axon.idle()
+
+
+@pytest.mark.usefixtures("clean_log")
+def test_the_end_of_the_drain_is_told_while_a_body_still_comes(axon, fakes) -> None:
+    async def end() -> Any:
+        asking = asyncio.create_task(trickle(axon, 0.01, 1000))
+        while not axon.app.places.everyone.bytes:
+            await asyncio.sleep(0.005)
+        asking.cancel()
+        return await asking
+
+    start, body = fakes.run(end())
+    assert (start["status"], b'"stopping"' in body["body"]) == (503, True)
+    assert axon.counts.refusals == ["stopping"]
     assert axon.idle()
 
 

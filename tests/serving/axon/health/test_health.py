@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from workzone.core.errors import ConfigError
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.chain.chain import ChainState, ChainUnavailable
+from workzone.serving.axon.chain.chain import THE_CHAIN, ChainState, ChainUnavailable
 from workzone.serving.axon.chain.neurons import Neuron, Neurons
 from workzone.serving.axon.chain.watch import ChainWatch
 from workzone.serving.axon.guard.challenge import AxonObserver
@@ -44,6 +44,8 @@ class World:
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
+
+    source = THE_CHAIN
 
     def fetch(self) -> ChainState:
         if self.state is None:
@@ -430,6 +432,8 @@ def test_counts_gauges_and_concerns_are_shown() -> None:
     for _ in range(3):
         health.answered(0.5)
     health.unanswered(6.0)
+    for _ in range(2):
+        health.unreadable(0.1)
     health.failed()
     health.refused(Refusal.TOO_LARGE)
     world.seconds = 90.0
@@ -450,6 +454,7 @@ def test_counts_gauges_and_concerns_are_shown() -> None:
     expected = {
         ("workzone_miner_challenges_total", ("answered",)): 3,
         ("workzone_miner_challenges_total", ("late",)): 1,
+        ("workzone_miner_challenges_total", ("unreadable",)): 2,
         ("workzone_miner_challenges_total", ("left",)): 0,
         ("workzone_miner_failures_total", ()): 1,
         ("workzone_miner_refused_total", ("too_large",)): 1,

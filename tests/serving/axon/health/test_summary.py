@@ -32,6 +32,8 @@ def test_a_day_ends_at_midnight_utc(caplog: pytest.LogCaptureFixture) -> None:
     for seconds in (0.4, 5.9, 1.0):
         summary.answered(seconds)
     summary.late()
+    for _ in range(2):
+        summary.unreadable()
     summary.left()
     for why in ("unknown", "unknown", "too_large"):
         summary.refused(why)
@@ -43,6 +45,7 @@ def test_a_day_ends_at_midnight_utc(caplog: pytest.LogCaptureFixture) -> None:
     (line,) = days(caplog)
     assert (line["day"], line["hours"]) == ("2026-05-01", 2.0)
     assert (line["answered"], line["late"], line["left"], line["longest_s"]) == (3, 1, 1, 5.9)
+    assert line["unreadable"] == 2
     assert line["refused"] == {"too_large": 1, "unknown": 2}
 
     clock.now += timedelta(hours=6)

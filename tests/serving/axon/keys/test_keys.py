@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import json
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workzone.core.errors import ConfigError
-from workzone.serving.axon.keys.keyfile import _made, forgetting_frames
+from workzone.serving.axon.keys.keyfile import _made, _nothing_printed, forgetting_frames
 from workzone.serving.axon.keys.keys import MinerKeys, keys_from_fields, keys_from_file, keys_from_wallet
 
 PASSWORD = "correct-horse-7731-battery"
@@ -73,15 +75,29 @@ def test_missing_things_are_named_with_the_path_tried_and_the_command(wallet) ->
         keys_from_wallet(wallet.path, "stret", "miner")
     assert str(wallet.path / "stret") in str(caught.value)
     assert "Did you mean 'street'?" in str(caught.value)
-    assert "btcli wallet new-hotkey --wallet.name stret --wallet.hotkey miner" in str(caught.value)
+    message, place = str(caught.value), f"--wallet.path {wallet.path}"
+    public = f"btcli wallet regen-coldkeypub --wallet.name stret --ss58-address ADDRESS {place};"
+    assert message.index(public) < message.index(
+        f"btcli wallet new-hotkey --wallet.name stret --wallet.hotkey miner {place} "
+    )
+    assert message.count("bittensor-cli") == 1
     with pytest.raises(
         ConfigError, match=r"has no hotkey 'mine'.*hotkeys/mine.*Did you mean 'miner'.*new-hotkey"
     ):
         keys_from_wallet(wallet.path, wallet.name, "mine")
     wallet.coldkeypub_path.unlink()
-    refused(wallet, "no public coldkey", str(wallet.coldkeypub_path), "regen-coldkeypub")
-    with pytest.raises(ConfigError, match="There is no wallet 'street'"):
-        keys_from_wallet(wallet.path / "nowhere", "street", "miner")
+    refused(wallet, "no public coldkey", str(wallet.coldkeypub_path), "regen-coldkeypub", place)
+
+
+def test_wallets_that_are_nowhere_are_said_to_be_and_their_commands_can_be_pasted(wallet) -> None:
+    nowhere = wallet.path / "no where"
+    with pytest.raises(ConfigError) as caught:
+        keys_from_wallet(nowhere, "my street", "miner")
+    message = str(caught.value)
+    assert (
+        f"The directory of the wallets '{nowhere}' does not exist. Name another with --wallet-path" in message
+    )
+    assert message.count("--wallet.name 'my street'") == message.count(f"--wallet.path '{nowhere}'") == 2
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../street", "a\x00b", "a\nb", "x" * 256, "/etc"])
@@ -247,6 +263,65 @@ def test_an_encrypted_keyfile_that_is_cut_short_does_not_take_the_process_down(w
     for data in (b"$ANSIBLE_VAULT", b"$ANSIBLE_VAULT;1.1;AES256\n61", whole[:-40]):
         wallet.put(data)
         refused(wallet, "does not open", password_file=password)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_nothing_is_printed_while_a_keyfile_is_opened(wallet, private_file, capfd, right: bool) -> None:
+    wallet.put(encrypted(wallet, "ansible"))
+    capfd.readouterr()  # the SDK says that it encrypts
+    password = private_file("password", PASSWORD if right else "wrong")
+    if right:
+        read(wallet, password)
+    else:
+        refused(wallet, "the password is wrong", password_file=password)
+    assert capfd.readouterr() == ("", "")
+    sys.stdout.write("python\n")
+    sys.stdout.flush()
+    os.write(1, b"descriptor")
+    assert capfd.readouterr().out == "python\ndescriptor"
+
+
+def test_what_a_library_writes_to_the_descriptor_is_kept_away_too(capfd) -> None:
+    def speak() -> None:
+        sys.stdout.write("by Python")
+        os.write(1, b"by Rust")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), _nothing_printed():
+        speak()
+    os.write(1, b"after")
+    assert capfd.readouterr().out == "after"
+
+
+def test_an_encrypted_keyfile_stands_in_a_file_as_base64(wallet, private_file) -> None:
+    password = private_file("password", PASSWORD)
+    for data in (encrypted(wallet, "ansible"), json.dumps(wallet.fields).encode()):
+        for text in (base64.b64encode(data), base64.encodebytes(data)):  # in one line, in lines
+            locked = {**wallet.both(), "hotkey": text.decode()}
+            keys = keys_from_file(private_file("keys.json", json.dumps(locked)), password)
+            assert keys.hotkey_address == wallet.fields["ss58Address"]
+
+
+def test_the_usual_encryption_is_known_in_base64_and_refused_as_text(wallet, private_file) -> None:
+    data = b"$NACL" + bytes(range(256)) * 2
+    for text, words in (
+        (base64.b64encode(data).decode(), "is encrypted. Give its password"),
+        (data.decode("utf-8", "replace"), "base64 -w0 HOTKEYFILE"),
+        (base64.b64encode(wallet.fields["secretPhrase"].encode()).decode(), "not a JSON object"),
+    ):
+        path = private_file("keys.json", json.dumps({**wallet.both(), "hotkey": text}))
+        with pytest.raises(ConfigError) as caught:
+            keys_from_file(path)
+        assert words in str(caught.value)
+
+
+@pytest.mark.slow  # 8 s: the password's hash
+def test_a_key_encrypted_as_usual_opens_from_base64_and_prints_nothing(wallet, private_file, capfd) -> None:
+    locked = {**wallet.both(), "hotkey": base64.b64encode(encrypted(wallet, "nacl")).decode()}
+    capfd.readouterr()
+    keys = keys_from_file(private_file("keys.json", json.dumps(locked)), private_file("password", PASSWORD))
+    assert keys.hotkey_address == wallet.fields["ss58Address"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_keys_come_from_one_file(wallet, private_file) -> None:

@@ -82,7 +82,7 @@ def test_the_answer_says_what_it_is():
     found = answer(said, 1.0, deadline_s=9.0)
     identity = AtOperatingPoint(said, 1.0, LARGE).identity
     assert found.stages == (
-        StageRun("large", Verdict.ROADWORK, found.probability, 2.0, 3.0, certified=False),
+        StageRun("large@bbbbbbbbbbbb", Verdict.ROADWORK, found.probability, 2.0, 3.0, certified=False),
     )
     assert (found.certified, found.reason, found.bundle) == (False, None, identity)
     assert found.sha256 == hashlib.sha256(b"p").hexdigest()

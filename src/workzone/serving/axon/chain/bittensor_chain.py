@@ -16,8 +16,9 @@ from datetime import datetime
 from typing import Any
 
 from workzone.core.errors import ConfigError, WorkzoneError, nearest
+from workzone.core.lazy import require
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.chain.chain import ChainState, ChainUnavailable, burnt_share
+from workzone.serving.axon.chain.chain import THE_CHAIN, ChainState, ChainUnavailable, burnt_share
 from workzone.serving.axon.chain.neurons import Neuron, Neurons
 from workzone.serving.axon.keys.keys import MinerKeys
 from workzone.serving.axon.sdk import bittensor
@@ -40,6 +41,8 @@ class _Announced:
 
 class BittensorChain:
     """The real chain; each call blocks for seconds, and for minutes where the network is bad."""
+
+    source = THE_CHAIN
 
     def __init__(
         self, network: str, netuid: int, keys: MinerKeys | None, *, clock: Callable[[], datetime] = utc_now
@@ -133,7 +136,8 @@ class BittensorChain:
             # holds its frames, and that is the traceback.
             traceback.clear_frames(error.__traceback__)
             raise ChainUnavailable(
-                f"The node of '{self._network}' failed: {type(error).__name__}: {_reason(error)}"
+                f"The node of {_named(self._network)} failed: {type(error).__name__}: {_reason(error)}"
+                f"{'' if subtensor is not None else _unreached(self._network)}"
             ) from error
         finally:
             if subtensor is not None:
@@ -189,6 +193,19 @@ def _burnt(metagraph: Any, hotkeys: list[str]) -> float | None:
     return burnt_share(
         incentive, hotkeys, [str(key) for key in metagraph.coldkeys], (str(owner[0]), str(owner[1]))
     )
+
+
+def _named(network: str) -> str:
+    """Return a network for messages, with the address that the SDK takes for its name."""
+    address = require("bittensor.core.settings", "axon").NETWORK_MAP.get(network)
+    return f"'{network}'" if address is None else f"'{network}' ({address})"
+
+
+def _unreached(network: str) -> str:
+    """Return what to look at where no connection came about; goes after what was said."""
+    own = network == "local" or network.startswith("ws://")
+    question = "Does a node run there?" if own else "Is this machine on the Internet?"
+    return f". {question} Another node is named by --network wss://HOST:PORT"
 
 
 def _reason(error: object) -> str:

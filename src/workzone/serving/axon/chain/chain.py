@@ -22,6 +22,28 @@ class ChainUnavailable(WorkzoneError):  # noqa: N818 - named for what it is, lik
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What messages call the place where the table of neurons comes from.
+
+    Attributes:
+        name: The place itself.
+        stranger: The start of a sentence: our hotkey is missing there.
+        register: Its end: what to do about that.
+    """
+
+    name: str
+    stranger: str
+    register: str
+
+
+THE_CHAIN = Source(
+    "the chain",
+    "Our hotkey is not registered on this subnet",
+    "register the hotkey with btcli, or check --network, --netuid and --hotkey",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class ChainState:
     """What one look at the chain found.
 
@@ -51,7 +73,13 @@ class ChainState:
 
 
 class Chain(Protocol):
-    """Where the table of neurons comes from, and where an address is announced. Both calls block."""
+    """Where the table of neurons comes from, and where an address is announced. Both calls block.
+
+    Attributes:
+        source: What messages call it.
+    """
+
+    source: Source
 
     def fetch(self) -> ChainState:
         """Look at the chain.

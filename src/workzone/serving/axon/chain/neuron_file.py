@@ -1,46 +1,32 @@
 """A static table of neurons from a file, for rehearsals without a chain.
 
 Knows the file: {"block": 1, "neurons": [{"uid": 0, "hotkey": "5F…", "stake": 10.0, "permit": true}, …]}. It is read
-again at each look and so may be edited while the miner runs. What it names is let in, like what the chain names.
+again at each look and so may be edited while the miner runs. What it names is let in, like what the chain names. Each
+hotkey's checksum is checked: one that was cut short would be a validator that is silently refused. No complaint quotes
+what stands in place of a hotkey, since a key may have been pasted there.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from workzone.core.errors import ArtifactError, DataError
+from workzone.core.errors import ArtifactError, DataError, nearest
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.chain.chain import ChainState
-from workzone.serving.axon.chain.neurons import LONGEST_HOTKEY, MOST_NEURONS, Neuron, Neurons
+from workzone.serving.axon.chain.chain import ChainState, Source
+from workzone.serving.axon.chain.neurons import MOST_NEURONS, Neuron, Neurons
+from workzone.serving.axon.keys.keyfile import is_address
 from workzone.serving.keys import utc_now
 from workzone.storage.jsonfile import read_json
 
 MAX_FILE_BYTES = 16 << 20
 """Room for the most neurons a subnet can have."""
 _EXAMPLE = '{"block": 1, "neurons": [{"uid": 0, "hotkey": "5F...", "stake": 1.0, "permit": true}]}'
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    uid: Annotated[int, Field(ge=0, lt=MOST_NEURONS)]
-    hotkey: Annotated[str, Field(pattern=rf"^[0-9A-Za-z]{{1,{LONGEST_HOTKEY}}}$")]
-    stake: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    permit: bool = False
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    block: Annotated[int, Field(ge=0)]
-    neurons: Annotated[list[_Entry], Field(min_length=1, max_length=MOST_NEURONS)]
 
 
 class NeuronFile:
@@ -55,6 +41,11 @@ class NeuronFile:
             clock: Tells the time, with its zone.
         """
         self._path, self._own_hotkey, self._clock = path, own_hotkey, clock
+        self.source = Source(
+            f"the file '{path}'",
+            f"Our hotkey {own_hotkey} is not in the file '{path}'",
+            "add it there, or check which hotkey is used",
+        )
         self._announced: Address | None = None
         self._read: tuple[tuple[int, ...], Neurons] | None = None
 
@@ -90,14 +81,63 @@ class NeuronFile:
 
     def _parse(self) -> Neurons:
         try:
-            parsed = _File.model_validate(read_json(self._path, MAX_FILE_BYTES))
+            block, neurons = _table(read_json(self._path, MAX_FILE_BYTES))
+            return Neurons.of(block, self._clock(), neurons)
         except ArtifactError as error:
             raise DataError(f"The table of neurons can't be used: {error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the whole"
-            raise DataError(
-                f"'{self._path}' is no table of neurons: {place}: {first['msg']}. Expected: {_EXAMPLE}"
-            ) from None
-        entries = (Neuron(n.uid, n.hotkey, n.stake, n.permit) for n in parsed.neurons)
-        return Neurons.of(parsed.block, self._clock(), entries)
+        except DataError as error:
+            raise DataError(f"'{self._path}' is no table of neurons: {error} Expected: {_EXAMPLE}") from None
+
+
+def _table(value: Any) -> tuple[int, list[Neuron]]:
+    """Return the block's number and the neurons of a file's content.
+
+    Raises:
+        DataError: It is something else; says what, and of which neuron.
+    """
+    _check_keys(value, "it", needed=("block", "neurons"))
+    block, entries = value["block"], value["neurons"]
+    if not _is_number(block, int) or not 0 <= block <= sys.maxsize:
+        raise DataError("'block' is no whole number from 0 on.")
+    if not isinstance(entries, list) or not 0 < len(entries) <= MOST_NEURONS:
+        raise DataError(f"'neurons' is no list of 1 to {MOST_NEURONS} neurons.")
+    return block, [_neuron(entry, f"neuron {number} in the list") for number, entry in enumerate(entries, 1)]
+
+
+def _neuron(entry: Any, which: str) -> Neuron:
+    _check_keys(entry, which, needed=("uid", "hotkey"), others=("stake", "permit"))
+    uid, hotkey, stake, permit = (
+        entry["uid"],
+        entry["hotkey"],
+        entry.get("stake", 0.0),
+        entry.get("permit", False),
+    )
+    if not _is_number(uid, int) or not 0 <= uid < MOST_NEURONS:
+        raise DataError(f"{which}: its 'uid' is no whole number from 0 to {MOST_NEURONS - 1}.")
+    if not isinstance(hotkey, str) or not is_address(hotkey):
+        found = f"{len(hotkey)} characters" if isinstance(hotkey, str) else "no text"
+        raise DataError(
+            f"the 'hotkey' of uid {uid} is no valid SS58 address (found {found}; an address has 48, the first a "
+            "5, and a checksum). Is it cut short or mistyped?"
+        )
+    if not _is_number(stake, (int, float)) or not 0 <= stake <= sys.float_info.max:
+        raise DataError(f"the 'stake' of uid {uid} is no number from 0 on.")
+    if not isinstance(permit, bool):
+        raise DataError(f"the 'permit' of uid {uid} is neither true nor false.")
+    return Neuron(uid, hotkey, float(stake), permit)
+
+
+def _check_keys(value: Any, which: str, needed: Iterable[str], others: Iterable[str] = ()) -> None:
+    if not isinstance(value, Mapping):
+        raise DataError(f"{which} is no object.")
+    known = (*needed, *others)
+    for key in value:
+        if key not in known:
+            raise DataError(f"{which} has the unknown key {key[:60]!r}.{nearest(key[:60], known)}")
+    for key in needed:
+        if key not in value:
+            raise DataError(f"{which} lacks '{key}'.")
+
+
+def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

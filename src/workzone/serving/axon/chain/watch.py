@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass, replace
 
 from workzone.core.errors import ConfigError, WorkzoneError
 from workzone.serving.axon.address import Address
-from workzone.serving.axon.chain.chain import Chain, ChainState, ChainUnavailable
+from workzone.serving.axon.chain.chain import Chain, ChainState, ChainUnavailable, Source
 from workzone.serving.axon.chain.chain_threads import LimitedThreads
 from workzone.serving.axon.chain.neurons import Neurons
 from workzone.serving.axon.health.concerns import Concern, Concerns, Finding
@@ -90,11 +90,13 @@ class ChainWatch:
 
     async def step(self) -> float:
         """Look at the chain once, announce where that is needed, and return in how many seconds to look again."""
-        state = await self._try(self._look, Concern.CHAIN_AWAY, "The chain can't be read", _GOES_ON)
+        source = self._chain.source
+        what = f"{source.name[0].upper()}{source.name[1:]} can't be read"
+        state = await self._try(self._look, Concern.CHAIN_AWAY, what, _GOES_ON.format(source.name))
         if state is None:
             return self._retry_after()
         self._state = state
-        self._concerns.set(Concern.NOT_REGISTERED, _UNREGISTERED if state.own_uid is None else None)
+        self._concerns.set(Concern.NOT_REGISTERED, _unregistered(source) if state.own_uid is None else None)
         if not await self._announced(state):
             return self._retry_after()
         self.failures = 0
@@ -154,13 +156,16 @@ class ChainWatch:
 
 
 _GOES_ON = (
-    "The last table of neurons goes on serving (without one, every caller is refused with 503), and the chain is tried "
+    "The last table of neurons goes on serving (without one, every caller is refused with 503), and {} is tried "
     "again, first within seconds, then at longer intervals."
 )
 _TRIES_AGAIN = (
     "Challenges go on being answered, but validators call the address on the chain. It is tried again."
 )
-_UNREGISTERED = Finding(
-    "Our hotkey is not registered on this subnet, so no validator will call us and nothing is announced. The miner "
-    "goes on listening and looks again; register the hotkey with btcli, or check --network, --netuid and --hotkey."
-)
+
+
+def _unregistered(source: Source) -> Finding:
+    return Finding(
+        f"{source.stranger}, so no validator will call us and nothing is announced. The miner goes on listening and "
+        f"looks again; {source.register}."
+    )

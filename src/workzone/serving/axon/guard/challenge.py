@@ -37,7 +37,7 @@ class Challenge:
 
 
 Reply = Callable[[Challenge], Awaitable[float]]
-"""Answers with a probability, or NO_ANSWER (-1.0) where there is none."""
+"""Answers with a probability, or NO_ANSWER (-1.0) where there is none; raises DataError for what is no picture."""
 
 
 class AxonObserver:
@@ -53,7 +53,10 @@ class AxonObserver:
         """A probability was sent, so long after the request's first byte."""
 
     def unanswered(self, seconds: float) -> None:
-        """A challenge was taken, and -1 was sent."""
+        """A challenge was taken, and -1 was sent: there was no answer in time."""
+
+    def unreadable(self, seconds: float) -> None:
+        """A challenge was taken, and -1 was sent: its picture cannot be read, however much time there is."""
 
     def failed(self) -> None:
         """The reply raised, or was no number in [0, 1] (and not -1); -1 is sent, so `unanswered` follows."""

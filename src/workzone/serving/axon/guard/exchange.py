@@ -17,6 +17,7 @@ from contextvars import ContextVar
 
 from starlette.types import Message, Receive
 
+from workzone.core.errors import DataError
 from workzone.serving.axon.chain.neurons import Neuron
 from workzone.serving.axon.guard.body import Bodies
 from workzone.serving.axon.guard.challenge import AxonObserver, Challenge, Reply
@@ -42,6 +43,7 @@ class Exchange:
         verified: The SDK asked for the body, so the signature is right.
         refused: Why the body was not taken.
         answered: A probability was found in time.
+        unreadable: The reply found that the picture is none.
         left: The caller went away.
         start: The SDK's reply: its head.
         body: Its body.
@@ -66,7 +68,7 @@ class Exchange:
         self._deadline_s = deadline_s
         self._body_by_s = body_by_s
         self._picture: bytes | None = None
-        self.verified = self.answered = self.left = False
+        self.verified = self.answered = self.unreadable = self.left = False
         self.refused: RefusedRequest | None = None
         self.start: Message | None = None
         self.body = b""
@@ -129,7 +131,10 @@ class Exchange:
             await asyncio.wait({work, gone}, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
             self.left = gone.done() and not work.done()
             grace_s = 0.0 if self.left else _STOP_AFTER_S
-            return _sendable(work, observer) if work.done() else NO_ANSWER
+            if not work.done():
+                return NO_ANSWER
+            self.unreadable = _is_no_picture(work)
+            return NO_ANSWER if self.unreadable else _sendable(work, observer)
         finally:
             gone.cancel()
             if not work.done():
@@ -140,6 +145,10 @@ class Exchange:
     async def _gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+def _is_no_picture(work: asyncio.Future[float]) -> bool:
+    return not work.cancelled() and isinstance(work.exception(), DataError)
 
 
 def _sendable(work: asyncio.Future[float], observer: AxonObserver) -> float:

@@ -134,7 +134,8 @@ class Guard:
         scope = _scope_for_sdk(visit, head_for_sdk(claim, exchange.sdk_body()))
         token = CURRENT.set(exchange)
         try:
-            await self._app(scope, receive, exchange.send_from_sdk)
+            # In a task of its own: what is below takes the mark of a cancellation off the task it runs in.
+            await asyncio.ensure_future(self._app(scope, receive, exchange.send_from_sdk))
         except Exception as error:
             task = asyncio.current_task()
             # Where a request is cancelled, the SDK's last line of it fails, and hides that.
@@ -158,6 +159,8 @@ class Guard:
             self._observer.left(visit.seconds)
         elif exchange.answered:
             self._observer.answered(visit.seconds)
+        elif exchange.unreadable:
+            self._observer.unreadable(visit.seconds)
         else:
             self._observer.unanswered(visit.seconds)
 

@@ -38,6 +38,8 @@ from workzone.serving.keys import utc_now
 from workzone.serving.logs import ERRORS
 
 _LOG = logging.getLogger(ERRORS)
+OUTCOMES = ("answered", "late", "unreadable", "left")
+"""What becomes of a challenge; "left": by its caller."""
 _CALLERS_WINDOW_S = 900.0
 """For how long a caller's clock counts."""
 
@@ -145,6 +147,11 @@ class MinerHealth(AxonObserver):
         self._count("late")
         self._summary.late()
 
+    def unreadable(self, seconds: float) -> None:
+        """Count a challenge whose picture cannot be read."""
+        self._count("unreadable")
+        self._summary.unreadable()
+
     def refused(self, why: Refusal) -> None:
         """Count a request that was refused."""
         with self._mutex:
@@ -182,9 +189,9 @@ class MinerHealth(AxonObserver):
 
     @property
     def challenges(self) -> Mapping[str, int]:
-        """Return how many challenges were "answered", "late" and "left" (by the caller), since the start."""
+        """Return outcome → challenges since the start: one of `OUTCOMES`."""
         with self._mutex:
-            return MappingProxyType({name: self._outcomes[name] for name in ("answered", "late", "left")})
+            return MappingProxyType({name: self._outcomes[name] for name in OUTCOMES})
 
     @property
     def failures(self) -> int:

@@ -42,7 +42,7 @@ class HealthCollector(Collector):
     def _counts(self) -> Iterator[Metric]:
         challenges = CounterMetricFamily(
             "workzone_miner_challenges",
-            "Challenges: answered, late, or left by the caller.",
+            "Challenges: answered, late, with an unreadable picture, or left by the caller.",
             labels=["outcome"],
         )
         for outcome, count in self._health.challenges.items():

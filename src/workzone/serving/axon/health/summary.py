@@ -1,4 +1,4 @@
-"""One log line a day (UTC): challenges answered, late and refused; the last one when the miner stops.
+"""One log line a day (UTC): what became of challenges, and of requests refused; the last one when the miner stops.
 
 Knows counts only. The day is UTC's, not the machine's, since validators, chain and journal tell time in it.
 """
@@ -28,7 +28,7 @@ class NightlySummary:
 
     def _begin(self, now: datetime) -> None:
         self._begun = now
-        self._answered = self._late = self._left = 0
+        self._answered = self._late = self._unreadable = self._left = 0
         self._longest_s = 0.0
         self._refused: Counter[str] = Counter()
 
@@ -44,6 +44,12 @@ class NightlySummary:
         self.log_if_due()
         with self._mutex:
             self._late += 1
+
+    def unreadable(self) -> None:
+        """Count a challenge whose picture cannot be read."""
+        self.log_if_due()
+        with self._mutex:
+            self._unreadable += 1
 
     def left(self) -> None:
         """Count a challenge whose caller went away before there was an answer."""
@@ -78,6 +84,7 @@ class NightlySummary:
             "hours": round(max(0.0, (now - self._begun).total_seconds()) / 3600, 3),
             "answered": self._answered,
             "late": self._late,
+            "unreadable": self._unreadable,
             "left": self._left,
             "refused": dict(sorted(self._refused.items())),
             "longest_s": round(self._longest_s, 3),

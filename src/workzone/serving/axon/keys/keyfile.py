@@ -8,9 +8,11 @@ whose variables hold the key.
 
 from __future__ import annotations
 
+import base64
+import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -41,6 +43,8 @@ _SS58_FORMAT = 42
 _NACL = b"$NACL"
 _NACL_LEAST = len(_NACL) + 24 + 16
 """Mark, nonce and authenticator: with less, the SDK panics instead of raising."""
+_PACKED = (b"{", _NACL, b"$ANSIBLE_VAULT")
+"""What a keyfile begins with that may stand somewhere as base64."""
 
 
 def forgetting_frames(function: Callable[P, T]) -> Callable[P, T]:
@@ -113,13 +117,55 @@ def decrypt(data: bytes, password: Callable[[], str] | None, source: str) -> byt
     wallet = require("bittensor_wallet", EXTRA)
     opened = None
     secret = password()
-    with suppress(wallet.errors.KeyFileError, wallet.errors.PasswordError, ValueError, TypeError):
+    with (
+        _nothing_printed(),
+        suppress(wallet.errors.KeyFileError, wallet.errors.PasswordError, ValueError, TypeError),
+    ):
         opened = bytes(wallet.keyfile.decrypt_keyfile_data(data, secret, None))
     if opened is None:
         raise ConfigError(
             f"{source} does not open with the password given: the password is wrong, or the keyfile was changed."
         )
     return opened
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Keep standard output free of what the SDK says while it decrypts, by Python's way and by the descriptor's.
+
+    For a moment nothing else of this process reaches it either: for the start, where one thread runs.
+    """
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        try:
+            kept = os.dup(1)
+        except OSError:  # closed: nothing can be printed
+            yield
+            return
+        try:
+            os.dup2(nowhere.fileno(), 1)
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def keyfile_bytes(text: str, source: str) -> bytes:
+    """Return a keyfile's bytes from a text: its content, or that in base64, which alone can hold an encrypted one.
+
+    Raises:
+        ConfigError: An encrypted keyfile's bytes were taken for text, which spoils them.
+    """
+    if text.startswith(_NACL.decode()):
+        raise ConfigError(
+            f"{source} holds an encrypted keyfile as text, which cannot hold its bytes. Store them in base64: "
+            "base64 -w0 HOTKEYFILE"
+        )
+    try:
+        packed = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        packed = b""
+    # A lone surrogate is no keyfile either way.
+    return packed if packed.startswith(_PACKED) else text.encode("utf-8", "replace")
 
 
 def hotkey_pair(value: Mapping[str, Any], source: str) -> Keypair:
@@ -168,16 +214,24 @@ def public_pair(value: Mapping[str, Any] | str, source: str) -> Keypair:
     return pair  # type: ignore[no-any-return]
 
 
+def is_address(address: str) -> bool:
+    """Return whether this is a key's SS58 address on this network, its checksum right.
+
+    Raises:
+        MissingExtraError: The extra `axon` is not installed.
+    """
+    known = require("bittensor_wallet", EXTRA).utils
+    return bool(
+        re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{46,48}", address)
+        and known.is_valid_ss58_address(address)
+        and known.get_ss58_format(address) == _SS58_FORMAT
+    )
+
+
 def _address(value: Mapping[str, Any], source: str) -> str:
     """Return the checked SS58 address."""
     address = value.get("ss58Address")
-    known = require("bittensor_wallet", EXTRA).utils
-    if (
-        not isinstance(address, str)
-        or re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{46,48}", address) is None
-        or not known.is_valid_ss58_address(address)
-        or known.get_ss58_format(address) != _SS58_FORMAT
-    ):
+    if not isinstance(address, str) or not is_address(address):
         raise ConfigError(
             f"{source}: its 'ss58Address' is missing or no valid address of this network (48 letters, the first a 5)."
         )

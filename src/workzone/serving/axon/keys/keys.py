@@ -20,6 +20,7 @@ from workzone.serving.axon.keys.keyfile import (
     decrypt,
     forgetting_frames,
     hotkey_pair,
+    keyfile_bytes,
     parse_object,
     public_pair,
 )
@@ -116,6 +117,8 @@ def keys_from_wallet(path: Path, name: str, hotkey: str, password_file: Path | N
 def keys_from_file(path: Path, password_file: Path | None = None) -> MinerKeys:
     """Read one JSON file: `hotkey` (a keyfile's content) and `coldkeypub` (that of coldkeypub.txt, or the address).
 
+    An encrypted keyfile holds bytes, not text: it stands there in base64.
+
     Args:
         path: A file that nobody else may read (mode 0600).
         password_file: Where the hotkey is encrypted: a file of mode 0600 with its password.
@@ -132,7 +135,7 @@ def keys_from_file(path: Path, password_file: Path | None = None) -> MinerKeys:
 def keys_from_fields(
     value: Mapping[str, Any], source: str, password: Callable[[], str] | None = None
 ) -> MinerKeys:
-    """Return the keys of a mapping with `hotkey` and `coldkeypub`, each a keyfile's content as text or object.
+    """Return the keys of a mapping with `hotkey` and `coldkeypub`, each a keyfile's content as text, base64 or object.
 
     Raises:
         ConfigError: It has other fields, or one of them is not what it should be; quotes neither.
@@ -145,12 +148,12 @@ def keys_from_fields(
     hotkey, coldkeypub = value["hotkey"], value["coldkeypub"]
     where = f"{source}, field 'hotkey'"
     if isinstance(hotkey, str):
-        hotkey = parse_object(decrypt(_encoded(hotkey), password, where), where)
+        hotkey = parse_object(decrypt(keyfile_bytes(hotkey, where), password, where), where)
     if not isinstance(hotkey, dict):
         raise ConfigError(f"{where} is neither the text nor the JSON object of a keyfile.")
     public_where = f"{source}, field 'coldkeypub'"
     if isinstance(coldkeypub, str):
-        public = public_from(_encoded(coldkeypub), public_where)
+        public = public_from(coldkeypub.encode("utf-8", "replace"), public_where)
     elif isinstance(coldkeypub, dict):
         public = public_pair(coldkeypub, public_where)
     else:
@@ -178,10 +181,6 @@ def made(hotkey: Keypair, coldkeypub: Keypair, source: str, warnings: tuple[str,
             "new-hotkey",
         )
     return MinerKeys(hotkey, coldkeypub, source, warnings)
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "replace")  # a lone surrogate is no keyfile either way
 
 
 def _coldkey_warnings(path: Path) -> tuple[str, ...]:

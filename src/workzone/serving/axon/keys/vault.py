@@ -106,7 +106,8 @@ def keys_from_vault(secret: VaultSecret, password_file: Path | None = None) -> M
     """Read the secret and return the keys it holds.
 
     The secret has two fields, `hotkey` and `coldkeypub`, each the content of the file of that name:
-    `vault kv put -mount=MOUNT PATH hotkey=@HOTKEYFILE coldkeypub=@coldkeypub.txt`.
+    `vault kv put -mount=MOUNT PATH hotkey=@HOTKEYFILE coldkeypub=@coldkeypub.txt`. An encrypted hotkey is
+    bytes, and is stored in base64: `base64 -w0 HOTKEYFILE | vault kv put … hotkey=- …`.
 
     Args:
         secret: Where it lies.

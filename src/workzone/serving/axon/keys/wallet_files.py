@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +71,20 @@ class WalletFiles:
         Raises:
             ConfigError: The wallet, its hotkey or its coldkeypub is missing.
         """
-        make = f"btcli wallet new-hotkey --wallet.name {self.name} --wallet.hotkey {self.hotkey}"
+        wallets = self.wallets.expanduser()
+        options = f"--wallet.name {shlex.quote(self.name)}"
+        place = f"--wallet.path {shlex.quote(str(wallets))} (btcli is the package bittensor-cli)"
+        make = f"btcli wallet new-hotkey {options} --wallet.hotkey {shlex.quote(self.hotkey)} {place}"
+        make_public = f"btcli wallet regen-coldkeypub {options} --ss58-address ADDRESS"
         if not _present(self.directory):
+            if _present(wallets):
+                what = f"There is no wallet '{self.name}': '{self.directory}' was tried."
+                what += f"{nearest(self.name, _names(wallets))} Name another with --wallet"
+            else:
+                what = f"The directory of the wallets '{wallets}' does not exist. Name another with --wallet-path"
             raise ConfigError(
-                f"There is no wallet '{self.name}': '{self.directory}' was tried."
-                f"{nearest(self.name, _names(self.directory.parent))} Name another with --wallet, or make one: {make}"
+                f"{what}, or make the wallet in two steps: first the public half of its coldkey, from the address: "
+                f"{make_public} --wallet.path {shlex.quote(str(wallets))}; then a hotkey: {make}"
             )
         if not _present(self.hotkey_path):
             raise ConfigError(
@@ -85,8 +95,8 @@ class WalletFiles:
         if not _present(self.coldkeypub_path):
             raise ConfigError(
                 f"The wallet '{self.name}' has no public coldkey: '{self.coldkeypub_path}' was tried. Copy that file "
-                "(it is no secret) from the machine that has the coldkey, or make it from the address: btcli wallet "
-                f"regen-coldkeypub --wallet.name {self.name}"
+                "(it is no secret) from the machine that has the coldkey, or make it from the address: "
+                f"{make_public} {place}"
             )
 
 

@@ -25,7 +25,9 @@ from workzone.storage.hashing import sha256_json
 from workzone.subnet.operating_point import map_to_half
 
 LARGE, SMALL = "large", "small"
-"""The models' names in answers, metrics and the journal."""
+"""The models' names in metrics; in answers and the journal, where each answered, its bundle's digest follows."""
+_DIGITS = 12
+"""Of a digest, where it follows a name."""
 
 
 class AtOperatingPoint:
@@ -34,7 +36,8 @@ class AtOperatingPoint:
     Attributes:
         identity: Digest of what is asked, the threshold and the name.
         threshold: The logit that becomes one half.
-        name: Of the one stage in its answers.
+        name: Of the model.
+        stage: Of the one stage in its answers: the name, and which bundle answers.
     """
 
     def __init__(self, answerer: Answerer, threshold: float, name: str) -> None:
@@ -52,6 +55,7 @@ class AtOperatingPoint:
         if not math.isfinite(threshold):
             raise ConfigError(f"The {name} model's operating point is {threshold}; expected a finite logit.")
         self.threshold, self.name = threshold, name
+        self.stage = f"{name}@{answerer.identity[:_DIGITS]}"
         self._answerer = answerer
         self.identity = sha256_json(["operating point", answerer.identity, threshold, name])
 
@@ -87,7 +91,7 @@ class AtOperatingPoint:
             raise InferenceError(f"The {self.name} model gave the logit {answer.logit}: it is broken.")
         probability = float(map_to_half(np.array([answer.logit]), self.threshold)[0])
         verdict = Verdict.ROADWORK if probability > 0.5 else Verdict.NONE
-        stage = StageRun(self.name, verdict, probability, answer.logit, answer.latency_ms, certified=False)
+        stage = StageRun(self.stage, verdict, probability, answer.logit, answer.latency_ms, certified=False)
         return replace(
             answer,
             probability=probability,
