@@ -90,7 +90,7 @@ def test_an_address_with_one_other_letter_is_refused(place: int, letter: str) ->
         "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",  # the same key in Polkadot's own format
         "1" * 48,
         "é" * 48,
-        "/root/.bittensor/wallets/default/hotkeys/default",
+        "wallets/default/hotkeys/default",
     ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
